@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from image_ingest.errors import Rejected
 
@@ -64,7 +64,7 @@ def _target(entity_type: str, entity_id: str) -> Target:
         digits.isascii() and digits.isdigit() and 1 <= len(significant) <= 10 and int(significant) <= MAX_ENTITY_ID
     ):
         raise Rejected("target.invalid-id", f"entity-id must be a whole number from 1 to {MAX_ENTITY_ID}.")
-    return Target(cast("EntityType", kind), int(significant))
+    return Target(kind, int(significant))
 
 
 def _plain(value: str) -> str:
