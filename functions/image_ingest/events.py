@@ -1,0 +1,264 @@
+"""Any event shape to uploads, and an upload back to an S3 notification."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote_plus, unquote, unquote_plus
+
+from image_ingest.errors import Rejected
+
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_SEQUENCER = re.compile(r"[0-9A-Fa-f]{1,64}")
+_MAX_KEY_BYTES = 1024
+_MAX_FIELD = 1024
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One object put in the bucket, as its event tells it.
+
+    `key` is decoded. `event_time` is ISO 8601 with the precision that the event has. `version_id` is None where the
+    event names none, and "null" is a version's name in a bucket whose versioning is suspended.
+    """
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    sequencer: str | None = None
+    event_time: str | None = None
+    etag: str | None = None
+    other_key: str | None = None  # a second reading of an ambiguously encoded key
+    record: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    def under_other_key(self) -> Upload:
+        """The same upload, its key read the other way."""
+        return replace(self, key=self.other_key or self.key, other_key=None)
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """An event that is known and asks for nothing."""
+
+    reason: str
+    bucket: str | None = None
+    key: str | None = None
+    version_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Unrecognised:
+    """An event, or one record of it, that is no upload event; `body` is what to dead-letter."""
+
+    body: str = field(repr=False)
+
+
+Notice = Upload | Ignored | Unrecognised
+
+
+@dataclass(frozen=True)
+class BatchTask:
+    """One task of an S3 Batch Operations job; `upload` is None where the task is malformed."""
+
+    task_id: str
+    upload: Upload | None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How an upload's event reached this invocation.
+
+    `id` is the SQS message's or the request's; `receives` counts the message's deliveries, None outside SQS.
+    `last`: a deferral now is the final one. `dead_letters`: whether refusals go to the dead-letter queue.
+    """
+
+    id: str
+    receives: int | None = None
+    last: bool = False
+    dead_letters: bool = True
+
+
+def unrecognised() -> Rejected:
+    """The refusal of what is no upload event."""
+    return Rejected("event.unrecognised", "This is no S3 notification, EventBridge event or S3 Batch Operations task.")
+
+
+def notices_in_message(body: str) -> list[Notice]:
+    """What an SQS message body asks for: an S3 notification, an SNS envelope round one, or an EventBridge event."""
+    document = _json(body)
+    if isinstance(document, dict) and document.get("Type") == "Notification" and "Records" not in document:
+        document = _json(document.get("Message"))
+    notices = notices_in(document)
+    if notices is None:
+        return [Unrecognised(body)]
+    return [Unrecognised(body)] if len(notices) == 1 and isinstance(notices[0], Unrecognised) else notices
+
+
+def notices_in(document: object) -> list[Notice] | None:
+    """What an S3 notification or EventBridge event asks for; None if it is neither."""
+    if not isinstance(document, dict):
+        return None
+    if document.get("Event") == "s3:TestEvent":
+        return [Ignored("test event", bucket=_text(document.get("Bucket")))]
+    if isinstance(document.get("Records"), list):
+        return [_s3_notice(record) for record in document["Records"]]
+    if document.get("source") == "aws.s3" and document.get("detail-type") == "Object Created":
+        upload = _eventbridge_upload(document)
+        return None if upload is None else [upload]
+    return None
+
+
+def is_sqs_batch(event: object) -> bool:
+    """Whether an event is what the SQS trigger sends."""
+    records = event.get("Records") if isinstance(event, dict) else None
+    return bool(
+        isinstance(records, list)
+        and records
+        and all(isinstance(r, dict) and r.get("eventSource") == "aws:sqs" for r in records)
+    )
+
+
+def batch_tasks_in(event: object) -> list[BatchTask] | None:
+    """The tasks of an S3 Batch Operations invocation, schema 1.0 or 2.0; None if the event is none."""
+    if not isinstance(event, dict) or event.get("invocationSchemaVersion") not in {"1.0", "2.0"}:
+        return None
+    tasks = event.get("tasks")
+    if not isinstance(tasks, list) or not all(isinstance(t, dict) and _text(t.get("taskId")) for t in tasks):
+        return None
+    return [BatchTask(task["taskId"], _batch_upload(task)) for task in tasks]
+
+
+def notification(upload: Upload) -> str:
+    """The S3 notification of exactly this upload: sent to the ingest queue, it replays it."""
+    return json.dumps({"Records": [upload.record or _s3_record(upload)]})
+
+
+def _s3_notice(record: object) -> Notice:
+    if not isinstance(record, dict) or record.get("eventSource") != "aws:s3":
+        return Unrecognised(json.dumps({"Records": [record]}))
+    name = str(record.get("eventName")).removeprefix("s3:")
+    upload = _s3_upload(record)
+    if upload is None or not name.startswith(("ObjectCreated:", "ObjectRemoved:")):
+        return Unrecognised(json.dumps({"Records": [record]}))
+    if name.startswith("ObjectRemoved:"):
+        return Ignored("object removed", upload.bucket, upload.key, upload.version_id)
+    return upload
+
+
+def _s3_upload(record: Mapping[str, Any]) -> Upload | None:
+    s3 = _mapping(record.get("s3"))
+    bucket, obj = _mapping(s3.get("bucket")), _mapping(s3.get("object"))
+    key = _text(obj.get("key"))
+    return _upload(
+        bucket=_text(bucket.get("name")),
+        key=key and unquote_plus(key),
+        version_id=_text(obj.get("versionId")),
+        sequencer=_text(obj.get("sequencer")),
+        event_time=_text(record.get("eventTime")),
+        etag=_text(obj.get("eTag")),
+        record=record,
+    )
+
+
+def _eventbridge_upload(event: Mapping[str, Any]) -> Upload | None:
+    detail = _mapping(event.get("detail"))
+    bucket, obj = _mapping(detail.get("bucket")), _mapping(detail.get("object"))
+    upload = _upload(
+        bucket=_text(bucket.get("name")),
+        key=_text(obj.get("key")),
+        version_id=_text(obj.get("version-id")),
+        sequencer=_text(obj.get("sequencer")),
+        event_time=_text(event.get("time")),
+        etag=_text(obj.get("etag")),
+    )
+    if upload is None:
+        return None
+    return replace(upload, record=_s3_record(upload, region=_text(event.get("region")), size=obj.get("size")))
+
+
+def _batch_upload(task: Mapping[str, Any]) -> Upload | None:
+    bucket = _text(task.get("s3Bucket")) or (_text(task.get("s3BucketArn")) or "").rpartition(":")[2]
+    key = _text(task.get("s3Key"))
+    if key is None:
+        return None
+    upload = _upload(bucket=bucket, key=unquote_plus(key), version_id=_text(task.get("s3VersionId")))
+    other = unquote(key)
+    if upload is None or other == upload.key:
+        return upload
+    return replace(upload, other_key=other)
+
+
+def _upload(
+    *,
+    bucket: str | None,
+    key: str | None,
+    version_id: str | None = None,
+    sequencer: str | None = None,
+    event_time: str | None = None,
+    etag: str | None = None,
+    record: Mapping[str, Any] | None = None,
+) -> Upload | None:
+    """An upload whose bucket and key S3 could have; None otherwise."""
+    if not bucket or not _BUCKET.fullmatch(bucket) or not key or not _is_key(key):
+        return None
+    if version_id and not (version_id.isascii() and version_id.isprintable() and len(version_id) <= _MAX_FIELD):
+        return None
+    return Upload(
+        bucket=bucket,
+        key=key,
+        version_id=version_id,
+        sequencer=sequencer.upper() if sequencer and _SEQUENCER.fullmatch(sequencer) else None,
+        event_time=event_time[:_MAX_FIELD] if event_time else None,
+        etag=etag.strip('"')[:_MAX_FIELD] if etag else None,
+        record=record,
+    )
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(key.encode()) <= _MAX_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _s3_record(upload: Upload, *, region: str | None = None, size: object = None) -> dict[str, Any]:
+    obj = {
+        "key": quote_plus(upload.key, safe="/"),
+        "size": size if isinstance(size, int) else None,
+        "eTag": upload.etag,
+        "versionId": upload.version_id,
+        "sequencer": upload.sequencer,
+    }
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": region,
+        "eventTime": upload.event_time,
+        "eventName": "ObjectCreated:Put",
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "bucket": {"name": upload.bucket, "arn": f"arn:aws:s3:::{upload.bucket}"},
+            "object": {name: value for name, value in obj.items() if value is not None},
+        },
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _json(text: object) -> object:
+    if not isinstance(text, str):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
