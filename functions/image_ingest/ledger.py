@@ -137,7 +137,7 @@ class Ledger:
 
     def release(self, claim: Claim) -> None:
         """Ends the claim of an upload whose object was deleted meanwhile."""
-        values = {"lease_until": None, f"crashes.{claim.mark.fingerprint}": None}
+        values: dict[str, Any] = {"lease_until": None, f"crashes.{claim.mark.fingerprint}": None}
         if claim.stored is not None:
             values |= {"status": "stored"}
         else:

@@ -1,0 +1,101 @@
+"""Bytes of any accepted format → an upright, bounded sRGB picture without metadata, or a clear refusal.
+
+Decoding is done in a child process of its own, because no limit inside a process survives a decoder that crashes,
+stalls or takes all memory (docs/threats.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from image_ingest.deadline import Deadline
+from image_ingest.errors import CATALOGUE, Deferred, Rejected
+from image_ingest.pictures.formats import import_decoder, sniff
+from image_ingest.pictures.isolation import ChildDied, Limits, run_isolated
+from image_ingest.settings import PictureSettings
+
+ContentType = Literal["image/jpeg", "image/png"]
+
+MIB = 2**20
+RUNTIME_BYTES = 160 * MIB  # Lambda's Python, boto3, Pillow and this function, before any picture
+DEFAULT_MEMORY_MIB = 1024  # where no Lambda says how much there is
+CPU_SECONDS = 4  # what the largest accepted pictures take, twice over; a stall ends here
+WALL_SECONDS = 20.0  # the same for a worker with a small share of a core
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is sent to SuperOffice."""
+
+    data: bytes
+    content_type: ContentType
+    width: int
+    height: int
+    source_format: str
+
+
+def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Picture:
+    """The picture in `source`: upright, sRGB, bounded, no metadata, JPEG or PNG.
+
+    Raises Rejected `image.unsupported-format`, `image.unreadable`, `image.too-many-pixels`;
+    Deferred `worker.out-of-time` when the deadline, not the picture, is to blame.
+    """
+    seconds = deadline.bound(WALL_SECONDS)
+    source_format = sniff(source)
+    import_decoder(source_format)
+    memory = _memory_for(source)
+    try:
+        answer = run_isolated(
+            lambda: _answer(source, source_format, settings, memory),
+            Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds),
+        )
+    except ChildDied as death:
+        raise _verdict(death, out_of_time=seconds < WALL_SECONDS) from None
+    return _picture(answer)
+
+
+def _memory_for(source: bytes) -> int:
+    """Bytes that decoding may take in this function: what the runtime and the source leave."""
+    mib = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or DEFAULT_MEMORY_MIB)
+    return max(mib * MIB - RUNTIME_BYTES - len(source), 16 * MIB)
+
+
+def _verdict(death: ChildDied, *, out_of_time: bool) -> Rejected | Deferred:
+    if death.cause == "no-process":
+        return Deferred("worker.failed", "The system would not start the process that decodes pictures.")
+    if death.cause == "stalled" and out_of_time:
+        return Deferred("worker.out-of-time", "The worker's time ran out while the picture was being decoded.")
+    if death.cause == "memory":
+        return Rejected("image.too-many-pixels", "Decoding the picture took more memory than the function has.")
+    if death.cause in ("cpu", "stalled"):
+        return Rejected("image.too-many-pixels", f"Decoding the picture took more than {CPU_SECONDS} s of computing.")
+    return Rejected("image.unreadable", "The picture crashed its decoder, so it is damaged or hostile.")
+
+
+def _answer(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> bytes:
+    """Runs in the child: one line of JSON, then the picture's bytes."""
+    from image_ingest.pictures.pipeline import convert
+
+    try:
+        result = convert(source, source_format, settings, memory)
+    except Rejected as refusal:
+        return json.dumps({"code": refusal.code, "message": refusal.message}).encode() + b"\n"
+    head = {
+        "content_type": result.content_type,
+        "width": result.width,
+        "height": result.height,
+        "source_format": result.source_format,
+    }
+    return json.dumps(head).encode() + b"\n" + result.data
+
+
+def _picture(answer: bytes) -> Picture:
+    head, _, data = answer.partition(b"\n")
+    fields = json.loads(head)
+    if "code" in fields:
+        code, message = str(fields["code"]), str(fields["message"])
+        raise Rejected(code, message) if CATALOGUE[code].disposition == "reject" else Deferred(code, message)
+    return Picture(data=data, **fields)

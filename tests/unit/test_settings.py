@@ -1,0 +1,64 @@
+"""The environment becomes settings, or one message with every problem."""
+
+from __future__ import annotations
+
+import pytest
+
+from image_ingest.settings import InvalidSettings, Settings
+
+REQUIRED = {
+    "SUPEROFFICE_SECRET_ID": "secret",
+    "LEDGER_TABLE_NAME": "ledger",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.example/1/dlq",
+}
+
+
+def test_defaults_are_the_contracts() -> None:
+    settings = Settings.from_environment(REQUIRED)
+    assert (settings.max_attempts, settings.max_source_bytes, settings.skip_unchanged) == (20, 52_428_800, False)
+    assert settings.target_key_pattern is None
+    picture = settings.picture
+    assert (picture.max_width, picture.max_height, picture.fit, picture.jpeg_quality) == (1024, 1024, "contain", 85)
+    assert picture.max_source_pixels == 100_000_000
+    superoffice = settings.superoffice
+    assert (superoffice.upload_encoding, superoffice.accept) == ("raw", "application/json")
+    assert (superoffice.calls_per_second, superoffice.workers) == (10, 5)
+    assert {superoffice.accept_language, superoffice.language, superoffice.culture, superoffice.time_zone} == {None}
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_environment({**REQUIRED, "MAX_ATTEMPTS": "", "TARGET_KEY_PATTERN": ""}).max_attempts == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_ATTEMPTS", "0"),
+        ("MAX_CONCURRENCY", "1"),
+        ("MAX_CONCURRENCY", "1001"),
+        ("SUPEROFFICE_CALLS_PER_SECOND", "0"),
+        ("SUPEROFFICE_CALLS_PER_SECOND", "nan"),
+        ("IMAGE_MAX_WIDTH", "0"),
+        ("IMAGE_MAX_HEIGHT", "-5"),
+        ("IMAGE_FIT", "stretch"),
+        ("IMAGE_JPEG_QUALITY", "96"),
+        ("IMAGE_MAX_SOURCE_BYTES", "50MB"),
+        ("IMAGE_MAX_SOURCE_PIXELS", "9" * 30),
+        ("SUPEROFFICE_UPLOAD_ENCODING", "base64"),
+        ("SUPEROFFICE_ACCEPT", "application/json-patch+json"),
+        ("SUPEROFFICE_LANGUAGE", "en\r\nX-Evil: 1"),
+        ("SKIP_UNCHANGED", "yes"),
+        ("TARGET_KEY_PATTERN", "("),
+        ("TARGET_KEY_PATTERN", r"(?P<entity_type>\w+)/\d+"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=name):
+        Settings.from_environment({**REQUIRED, name: value})
+
+
+def test_all_problems_come_in_one_message() -> None:
+    with pytest.raises(InvalidSettings) as problem:
+        Settings.from_environment({"IMAGE_FIT": "x", "MAX_ATTEMPTS": "x"})
+    for name in (*REQUIRED, "IMAGE_FIT", "MAX_ATTEMPTS"):
+        assert name in str(problem.value)
