@@ -1,0 +1,103 @@
+"""Where the API is: fixed, or Online as the state service says, as tenants move between hosts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from image_ingest.errors import Deferred
+from image_ingest.superoffice.address import api_address, host_of, is_loopback, is_online
+from image_ingest.superoffice.answers import service_document, timestamp, unexpected
+from image_ingest.superoffice.attempt import Attempt, holding
+from image_ingest.superoffice.document import SecretDocument
+from image_ingest.superoffice.transport import Request, Transport
+
+_UNDATED_SECONDS = 600  # how long an address without ValidUntil is kept
+_RUNNING = ("Running", "OnlineMaintenance")
+_MEANINGS = {
+    "Deleted": "it was deleted; point the secret to another tenant",
+    "Deleting": "it is being deleted; point the secret to another tenant",
+    "Suspended": "it is suspended; ask SuperOffice why",
+    "OfflineMaintenance": "it is in maintenance, usually for minutes",
+    "MigrationPending": "it is about to be moved",
+    "Provisioning": "it is being set up",
+}
+
+
+class Tenant:
+    """The API's address, kept as long as SuperOffice says that it is good."""
+
+    def __init__(self, document: SecretDocument, transport: Transport, clock: Callable[[], float] = time.time) -> None:
+        self._document = document
+        self._transport = transport
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._api: str | None = None
+        self._valid_until = 0.0
+
+    @property
+    def moves(self) -> bool:
+        """Whether the address comes from the state service."""
+        return self._document.base_url is None
+
+    def api(self, attempt: Attempt) -> str:
+        """The address that `/v1/…` is appended to.
+
+        Raises Deferred `superoffice.unavailable` (not running), `credentials.invalid` (unknown), other `superoffice.*`.
+        """
+        if self._document.base_url is not None:
+            return self._document.base_url
+        with holding(self._lock, attempt.deadline):
+            if self._api is None or self._clock() >= self._valid_until:
+                self._api = None
+                self._api = self._look_up(attempt)
+            return self._api
+
+    def forget(self, api: str) -> None:
+        """This address failed: the next call asks the state service again."""
+        if self._api == api:
+            self._valid_until = 0.0
+
+    def _look_up(self, attempt: Attempt) -> str:
+        name = self._document.context_identifier or ""
+        url = f"{self._document.login}/api/state/{name}"
+        answer = self._transport.send(Request("GET", url, {"Accept": "application/json"}), attempt)
+        state = service_document(answer, "state service", self._document.redact, self._clock())
+        said_name = state.get("ContextIdentifier")
+        if isinstance(said_name, str) and said_name.lower() != name.lower():
+            raise unexpected("state service", "is about another tenant")
+        valid_until = timestamp(state.get("ValidUntil"))
+        _check_running(state, None if valid_until is None else valid_until - self._clock())
+        self._valid_until = valid_until if valid_until is not None else self._clock() + _UNDATED_SECONDS
+        return self._checked(state.get("Api"))
+
+    def _checked(self, api: object) -> str:
+        """Credentials go to SuperOffice's own hosts and to the operator's login host, nowhere else."""
+        if not isinstance(api, str):
+            raise unexpected("state service", "names no API address")
+        try:
+            address = api_address(api.strip())
+        except ValueError as problem:
+            raise unexpected("state service", f"names an API address that {problem}") from None
+        host, login_url = host_of(address), self._document.login_url
+        own = login_url is not None and host == host_of(login_url)
+        if not own and (not is_online(host) or is_loopback(host)):
+            raise unexpected(
+                "state service", f"names an API address outside superoffice.com ({host}); nothing was sent there"
+            )
+        return address
+
+
+def _check_running(state: dict[str, object], wait: float | None) -> None:
+    named = state.get("State")
+    name = named if isinstance(named, str) and named.isalpha() and len(named) <= 40 else "unnamed"
+    running = state.get("IsRunning", name in _RUNNING)
+    if running is True:
+        return
+    meaning = f": {_MEANINGS[name]}" if name in _MEANINGS else ""
+    raise Deferred(
+        "superoffice.unavailable",
+        f"The SuperOffice tenant is not running, its state is {name}{meaning}.",
+        retry_after=wait if wait is not None and wait > 0 else None,
+    )
