@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from image_ingest.errors import Deferred
 from image_ingest.superoffice.address import api_address, web_address
@@ -201,7 +201,7 @@ class _Fields:
             field.name: readers.get(field.name, lambda name: self._required(name, _visible))(field.name)
             for field in fields(scheme_type)
         }
-        return scheme_type(**values)
+        return cast("Callable[..., Scheme]", scheme_type)(**values)
 
     def _required(self, name: str, parse: Callable[[str], _T]) -> _T | None:
         if not self._has(name):

@@ -84,7 +84,7 @@ class Tenant:
         own = login_url is not None and host == host_of(login_url)
         if not own and (not is_online(host) or is_loopback(host)):
             raise unexpected(
-                "state service", f"names an API address outside superoffice.com ({host}); nothing was sent there"
+                "state service", f"names an API address outside superoffice.com ({host}), which was not used"
             )
         return address
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange: paced, verified, never redirected, and over when the deadline is, however slowly the other side drips.
+"""One HTTP exchange: paced, verified, never redirected, and over by the deadline, however slowly the answer drips.
 
 requests is given connection classes of our own, so that every single wait on the socket ends with the exchange's time,
 and so that we know for certain whether a failed exchange had reached a server.
