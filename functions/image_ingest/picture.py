@@ -82,14 +82,23 @@ def _answer(source: bytes, source_format: str, settings: PictureSettings, memory
     try:
         result = convert(source, source_format, settings, memory)
     except Rejected as refusal:
-        return json.dumps({"code": refusal.code, "message": refusal.message}).encode() + b"\n"
+        return _refusal(refusal.code, refusal.message)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the parent must hear of it; it becomes worker.failed, nothing else
+        return _refusal("worker.failed", f"Converting the decoded picture failed: {type(error).__name__}.")
+    picture = result.encoded
     head = {
-        "content_type": result.content_type,
-        "width": result.width,
-        "height": result.height,
+        "content_type": picture.content_type,
+        "width": picture.width,
+        "height": picture.height,
         "source_format": result.source_format,
     }
-    return json.dumps(head).encode() + b"\n" + result.data
+    return json.dumps(head).encode() + b"\n" + picture.data
+
+
+def _refusal(code: str, message: str) -> bytes:
+    return json.dumps({"code": code, "message": message}).encode() + b"\n"
 
 
 def _picture(answer: bytes) -> Picture:

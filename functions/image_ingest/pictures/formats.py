@@ -1,0 +1,84 @@
+"""Which format the bytes are, told by the bytes alone, and the one decoder for it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from io import BytesIO
+from typing import TYPE_CHECKING, cast
+
+from image_ingest.errors import Rejected
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_DECODERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
+}
+_SIGNATURES = (
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("GIF", re.compile(rb"GIF8[79]a")),
+    ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]")),
+    ("WEBP", re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL)),
+    ("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)),
+)
+_OTHERS = (
+    ("PDF", re.compile(rb"%PDF")),
+    ("SVG or HTML", re.compile(rb"(\xef\xbb\xbf)?\s*<")),
+    ("Photoshop", re.compile(rb"8BPS")),
+    ("JPEG 2000", re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51")),
+    ("JPEG XL", re.compile(rb"\0\0\0\x0cJXL |\xff\x0a")),
+    ("EPS", re.compile(rb"%!PS|\xc5\xd0\xd3\xc6")),
+    ("ICO", re.compile(rb"\x00\x00[\x01\x02]\x00")),
+    ("Zip", re.compile(rb"PK\x03\x04")),
+    ("video", re.compile(rb".{4}ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL)),
+)
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+def sniff(source: bytes) -> str:
+    """The name of the format, as Pillow calls it. Raises Rejected `image.unsupported-format`."""
+    head = source[:64]
+    for name, signature in _SIGNATURES:
+        if signature.match(head):
+            return name
+    brands = _brands(source)
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    if brands & _HEIF_BRANDS:
+        return "HEIF"
+    guess = next((f" They look like {name}." for name, pattern in _OTHERS if pattern.match(head)), "")
+    raise Rejected(
+        "image.unsupported-format", f"The bytes are no JPEG, PNG, GIF, TIFF, WebP, BMP, AVIF or HEIC picture.{guess}"
+    )
+
+
+def _brands(source: bytes) -> set[bytes]:
+    """The brands of an ISO base media file's `ftyp` box (ISO 14496-12), major and compatible ones."""
+    if source[4:8] != b"ftyp":
+        return set()
+    box = source[8 : min(int.from_bytes(source[:4], "big"), 256)]
+    return {box[i : i + 4] for i in (0, *range(8, len(box) - 3, 4))}
+
+
+def import_decoder(source_format: str) -> None:
+    """Imports the format's decoder, so that every child finds it loaded; 26 MB of HEIF only when a HEIF comes."""
+    importlib.import_module(_DECODERS[source_format][0])
+
+
+def open_as(source_format: str, source: bytes) -> ImageFile:
+    """The picture's header, read by this one decoder: what `Image.open(formats=…)` does but for its fixed pixel limit.
+
+    Raises whatever decoders raise.
+    """
+    module, decoder = _DECODERS[source_format]
+    return cast("ImageFile", getattr(importlib.import_module(module), decoder)(BytesIO(source)))

@@ -1,0 +1,65 @@
+"""Which part of the source becomes how large a result, and how much detail a JPEG decoder must deliver for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL.ImageFile import ImageFile
+
+from image_ingest.settings import PictureSettings
+
+Size = tuple[int, int]
+Box = tuple[float, float, float, float]
+
+DRAFT_MARGIN = 1.5  # how many times the result's size a JPEG is decoded at least (docs/pictures.md, "Speed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`box` of the source becomes `size`, both as the source is stored, before it is turned upright."""
+
+    size: Size
+    box: Box
+
+    def scaled(self, factor: float) -> Plan:
+        """The same plan for a source decoded at 1/`factor` of its size."""
+        left, top, right, bottom = self.box
+        return Plan(self.size, (left / factor, top / factor, right / factor, bottom / factor))
+
+
+def plan(source: Size, settings: PictureSettings, *, sideways: bool) -> Plan:
+    """`sideways`: width and height change places on the way upright, so the bounds do here."""
+    bounds = (settings.max_width, settings.max_height)
+    if sideways:
+        bounds = (bounds[1], bounds[0])
+    return _cover(source, bounds) if settings.fit == "cover" else _contain(source, bounds)
+
+
+def _contain(source: Size, bounds: Size) -> Plan:
+    (width, height), scale = source, min(1.0, bounds[0] / source[0], bounds[1] / source[1])
+    return Plan((max(1, round(width * scale)), max(1, round(height * scale))), (0, 0, width, height))
+
+
+def _cover(source: Size, bounds: Size) -> Plan:
+    """Fills the bounds as far as that does not enlarge, and cuts what is over, evenly on both sides."""
+    (width, height), scale = source, min(1.0, max(bounds[0] / source[0], bounds[1] / source[1]))
+    size = max(1, min(bounds[0], round(width * scale))), max(1, min(bounds[1], round(height * scale)))
+    across, down = min(width, size[0] / scale), min(height, size[1] / scale)
+    left, top = (width - across) / 2, (height - down) / 2
+    if scale == 1.0:
+        left, top = int(left), int(top)
+    return Plan(size, (left, top, left + across, top + down))
+
+
+def draft(image: ImageFile, goal: Plan) -> float:
+    """Has a JPEG decoded at 1/2, 1/4 or 1/8 where that keeps enough detail; returns by how much it is smaller."""
+    if image.format != "JPEG":
+        return 1.0
+    left, top, right, bottom = goal.box
+    width, height = image.size
+    wanted = (
+        max(1, round(goal.size[0] * DRAFT_MARGIN * width / (right - left))),
+        max(1, round(goal.size[1] * DRAFT_MARGIN * height / (bottom - top))),
+    )
+    drafted = image.draft(None, wanted)
+    return width / drafted[1][2] if drafted else 1.0

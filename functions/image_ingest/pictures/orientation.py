@@ -1,0 +1,59 @@
+"""Which way up a picture is (Exif 2.32, tag 274), read without trusting the rest of its metadata."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from PIL import Image
+
+_TAG = 0x0112
+_MOST_ENTRIES = 512
+_UPRIGHT: dict[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def orientation_of(image: Image.Image) -> int:
+    """1 … 8. Decoders of TIFF and HEIF turn their pictures themselves, so for them it is 1."""
+    return 1 if image.format in ("TIFF", "HEIF") else _in_exif(image.info)
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Whether width and height change places on the way upright."""
+    return orientation >= 5
+
+
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The picture as it is to be looked at."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _in_exif(info: dict[Any, Any]) -> int:
+    exif = info.get("exif")
+    if not isinstance(exif, bytes):
+        return 1
+    tiff = exif[6:] if exif.startswith(b"Exif\0\0") else exif
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        return _in_directory(tiff, order)
+    except struct.error:
+        return 1
+
+
+def _in_directory(tiff: bytes, order: str) -> int:
+    (start,) = struct.unpack_from(order + "I", tiff, 4)
+    (entries,) = struct.unpack_from(order + "H", tiff, start)
+    for entry in range(min(entries, _MOST_ENTRIES)):
+        tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, start + 2 + 12 * entry)
+        if tag == _TAG:
+            return int(value) if 1 <= value <= 8 else 1
+    return 1

@@ -1,0 +1,115 @@
+"""Few pixels out of many: any mode → a small picture that colour management understands, alpha premultiplied.
+
+Modes that cannot be resized as they are get converted and reduced strip by strip, so that no converted copy of the
+whole source is ever held.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import cast
+
+from PIL import Image
+
+from image_ingest.pictures.geometry import Box, Plan
+
+GAP = 2.0  # reduce by whole numbers down to this many times the result's size, then LANCZOS
+_STRIP_PIXELS = 1 << 19
+_WHITES = (1.0, 255.0, 65_535.0, 2.0**32 - 1)
+_RESIZABLE = {"L", "RGB", "CMYK", "YCbCr", "LAB", "La", "RGBa"}
+_GREY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"}
+
+
+def shrink(image: Image.Image, plan: Plan) -> Image.Image:
+    """A picture of `plan.size` in mode L, RGB, CMYK, YCbCr, LAB, or La and RGBa where it is not opaque."""
+    if image.mode in _RESIZABLE and "transparency" not in image.info:
+        flat, box = image, plan.box
+    else:
+        flat, box = _converted(image, plan)
+    if flat.size == plan.size and box == (0, 0, *flat.size):
+        return flat
+    return flat.resize(plan.size, Image.Resampling.LANCZOS, box, reducing_gap=GAP)
+
+
+def _converted(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:
+    """The whole image in its working mode, reduced as far as the plan allows, and the plan's box in it."""
+    across, down = _factors(plan)
+    mode, lowest = _working_mode(image), 255.0
+    flat = Image.new(mode, (math.ceil(image.width / across), math.ceil(image.height / down)))
+    white = _white(image)
+    for top, strip in _strips(image, down):
+        piece = _convert(strip, mode, white)
+        if mode in ("La", "RGBa"):
+            lowest = min(lowest, _extrema(piece.getchannel(piece.getbands()[-1]))[0])
+        flat.paste(piece.reduce((across, down)) if across * down > 1 else piece, (0, top // down))
+    left, upper, right, lower = plan.box
+    return _opaque(flat, lowest), (left / across, upper / down, right / across, lower / down)
+
+
+def _opaque(flat: Image.Image, lowest: float) -> Image.Image:
+    """Without its alpha channel where no pixel of the source uses it."""
+    if flat.mode == "La" and lowest == 255:
+        return flat.convert("LA").convert("L")
+    if flat.mode == "RGBa" and lowest == 255:
+        return flat.convert("RGBA").convert("RGB")
+    return flat
+
+
+def _factors(plan: Plan) -> tuple[int, int]:
+    left, upper, right, lower = plan.box
+    return (
+        max(1, int((right - left) / plan.size[0] / GAP)),
+        max(1, int((lower - upper) / plan.size[1] / GAP)),
+    )
+
+
+def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
+    """Whole-width strips, each a `multiple` of rows high, with the row at which they begin."""
+    rows = max(1, _STRIP_PIXELS // image.width // multiple) * multiple
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(image.height, top + rows)))
+
+
+def _working_mode(image: Image.Image) -> str:
+    grey = image.mode in _GREY
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        return "La" if grey else "RGBa"
+    return "L" if grey else "RGB"
+
+
+def _white(image: Image.Image) -> float | None:
+    """What is white in a picture of more than 8 bits; for 32 bits and floats the least usual value that fits."""
+    if image.mode.startswith("I;16"):
+        return 65_535.0
+    if image.mode not in ("I", "F"):
+        return None
+    brightest = _extrema(image)[1]
+    return next((white for white in _WHITES if brightest <= white), 2.0**32 - 1)
+
+
+def _extrema(band: Image.Image) -> tuple[float, float]:
+    """The least and the greatest value of a picture of one band."""
+    return cast("tuple[float, float]", band.getextrema())
+
+
+def _convert(strip: Image.Image, mode: str, white: float | None) -> Image.Image:
+    if white is not None:
+        return _deep(strip, mode, white)
+    if mode == "La":
+        return strip.convert("LA").convert("La")
+    if mode == "RGBa":
+        return strip.convert("RGBA").convert("RGBa")
+    return strip.convert(mode)
+
+
+def _deep(strip: Image.Image, mode: str, white: float) -> Image.Image:
+    """More than 8 bits of grey, scaled to 8; one value may be named as transparent."""
+    values = strip.convert("F")
+    grey = values.point(lambda value: value * (255.0 / white) + 0.5).convert("L")
+    if mode == "L":
+        return grey
+    clear = strip.info["transparency"]
+    alpha = strip.convert("I").point([0 if value == clear else 255 for value in range(65_536)], "L")
+    grey.putalpha(alpha)
+    return grey.convert("La")
