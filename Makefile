@@ -1,0 +1,53 @@
+# demo · test · lint · types · bench: each sets up what it needs in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SANDBOX := $(VENV)/sandbox-is-installed
+TESTS := $(VENV)/tests-are-installed
+CHECKOV := .venvs/checkov/bin/checkov
+
+export PHOTO AUTH MINUTES
+export PYTHONPATH := functions:.
+
+.PHONY: demo sandbox test lint types format documents bench fuzz
+
+demo: $(SANDBOX)  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
+	@$(BIN)/python -m sandbox.demo
+
+sandbox: $(SANDBOX)  ## the whole stack on this machine, until Ctrl-C
+	@$(BIN)/python -m sandbox
+
+test: $(TESTS)  ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(TESTS) $(CHECKOV)  ## code and template
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
+	$(CHECKOV) --quiet --compact --framework cloudformation --skip-download -f template.yaml
+
+types: $(TESTS)
+	$(BIN)/mypy
+
+format: $(TESTS)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+documents: $(TESTS)  ## writes the parts of the documents that come from the code
+	$(BIN)/python -m tests.support.documents
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(SANDBOX): $(BIN)/python sandbox/requirements.txt functions/requirements.txt layers/pillow/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r sandbox/requirements.txt
+	@touch $@
+
+$(TESTS): $(SANDBOX) tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(CHECKOV):
+	$(PYTHON) -m venv .venvs/checkov
+	.venvs/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30

@@ -1,0 +1,413 @@
+"""One upload's story, from its event to its outcome."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from image_ingest.errors import IngestDeferred
+from image_ingest.settings import InvalidSettings
+from tests.support.stack import BUCKET, SECRET, TABLE, Context, Stack, photo
+
+
+def test_a_photo_becomes_the_picture_and_its_blob_id_is_on_record(stack: Stack) -> None:
+    row = stack.result(stack.put("employees/a b+ö.jpg", photo(size=(2000, 1000)), "person#0042"))
+    picture = stack.superoffice.picture("person", 42)
+    assert picture is not None
+    assert (picture.width, picture.height, picture.content_type) == (1024, 512, "image/jpeg")
+    assert row["outcome"] == "stored"
+    assert (row["bucket"], row["key"]) == (BUCKET, "employees/a b+ö.jpg")
+    assert (row["entity_type"], row["entity_id"], row["blob_id"]) == ("person", 42, picture.blob_id)
+    assert (row["error_code"], row["message"]) == (None, None)
+    item = stack.item("person#42")
+    assert (item["status"], item["blob_id"], item["key"]) == ("stored", picture.blob_id, "employees/a b+ö.jpg")
+    assert item["version_id"] == row["version_id"]
+    assert (item["width"], item["height"], item["content_type"]) == (1024, 512, "image/jpeg")
+    assert item["tenant"] == stack.superoffice.secret("basic")["base_url"].rstrip("/")
+    assert item["updated_at"].endswith("Z")
+    assert stack.dead_letters() == []
+
+
+@pytest.mark.parametrize("entity_type", ["person", "project", "contact", "product"])
+def test_all_four_entities_take_pictures(stack: Stack, entity_type: str) -> None:
+    assert stack.result(stack.put("x.png", photo(kind="PNG"), f"{entity_type}#7"))["outcome"] == "stored"
+    assert stack.superoffice.picture(entity_type, 7) is not None
+
+
+def test_a_product_is_never_above_a_thousand_pixels(stack: Stack) -> None:
+    stack.settings["IMAGE_MAX_WIDTH"] = "1500"
+    stack.result(stack.put("x.jpg", photo(size=(1600, 400)), "product#7"))
+    stack.result(stack.put("x.jpg", photo(size=(1600, 400)), "contact#7"))
+    product, contact = stack.superoffice.picture("product", 7), stack.superoffice.picture("contact", 7)
+    assert product is not None
+    assert contact is not None
+    assert (product.width, contact.width) == (1000, 1500)
+
+
+def test_the_key_names_the_target_where_the_operator_said_so(stack: Stack) -> None:
+    stack.settings["TARGET_KEY_PATTERN"] = r"(?P<entity_type>\w+)/(?P<entity_id>\d+)\."
+    assert stack.result(stack.put("Project/12.jpg", photo(), None))["entity_id"] == 12
+
+
+def test_exactly_the_version_of_the_event_is_read(stack: Stack) -> None:
+    first = stack.put("x.jpg", photo("red"))
+    second = stack.put("x.jpg", photo("blue"))
+    for record, colour in ((first, (254, 0, 0)), (second, (0, 0, 254))):
+        assert stack.result(record)["outcome"] == "stored"
+        picture = stack.superoffice.picture("person", 1)
+        assert picture is not None
+        assert Image.open(io.BytesIO(picture.data)).getpixel((5, 5)) == colour
+
+
+def test_without_versioning_the_object_as_it_is_is_read(stack: Stack) -> None:
+    stack.s3.create_bucket(Bucket="plain", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+    metadata = {"entity-type": "person", "entity-id": "1"}
+    stack.s3.put_object(Bucket="plain", Key="x.jpg", Body=photo(), Metadata=metadata)
+    record = stack.record("x.jpg", None, 1, "etag")
+    record["s3"]["bucket"]["name"] = "plain"
+    row = stack.result(record)
+    assert (row["outcome"], row["version_id"]) == ("stored", None)
+    assert "version_id" not in stack.item()
+    assert stack.result(record)["outcome"] == "duplicate"
+
+
+REFUSALS = [
+    ("target.missing", {"target": None}, photo()),
+    ("target.unknown-entity-type", {"target": "associate#1"}, photo()),
+    ("target.invalid-id", {"target": "person#0"}, photo()),
+    ("object.empty", {}, b""),
+    ("object.too-large", {}, b"x" * 100_001),
+    ("object.archived", {"StorageClass": "GLACIER"}, photo()),
+    ("image.unsupported-format", {}, b"This is a text, whatever its name says."),
+    ("image.unsupported-format", {}, b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+    ("image.unreadable", {}, photo(size=(600, 600))[:-200]),
+    ("image.too-many-pixels", {}, photo(size=(1001, 1000))),
+    ("superoffice.bad-request", {"target": "person#2000000000"}, photo()),
+    ("superoffice.not-found", {"target": "project#2000000000"}, photo()),
+]
+
+
+@pytest.mark.parametrize(("code", "how", "data"), REFUSALS, ids=[f"{r[0]}-{i}" for i, r in enumerate(REFUSALS)])
+def test_what_will_never_work_is_dead_lettered_at_once(
+    stack: Stack, code: str, how: dict[str, str], data: bytes
+) -> None:
+    stack.settings |= {"IMAGE_MAX_SOURCE_BYTES": "100000", "IMAGE_MAX_SOURCE_PIXELS": "1000000"}
+    record = stack.put("x.jpg", data, **how)
+    stack.notify(record)
+    assert stack.trigger() == []
+    assert stack.waiting() == 0
+    (letter,) = stack.dead_letters()
+    assert (letter["ErrorCode"], letter["Attempts"]) == (code, "1")
+    assert letter["ErrorMessage"]
+    assert json.loads(letter["body"]) == {"Records": [record]}
+    known = not code.startswith("target.")
+    assert ("EntityType" in letter, "EntityId" in letter) == (known, known)
+    if known:
+        item = stack.item(how.get("target", "person#1"))
+        assert (item["status"], item["error_code"]) == ("rejected", code)
+        assert item["error_message"] == letter["ErrorMessage"]
+        assert "blob_id" not in item
+
+
+def test_a_console_folder_is_ignored(stack: Stack) -> None:
+    assert stack.result(stack.put("employees/", b"", None))["outcome"] == "ignored"
+
+
+def test_what_was_deleted_since_is_ignored(stack: Stack) -> None:
+    gone = stack.put("gone.jpg", photo())
+    stack.s3.delete_object(Bucket=BUCKET, Key="gone.jpg", VersionId=gone["s3"]["object"]["versionId"])
+    marked = stack.put("marked.jpg", photo())
+    stack.s3.delete_object(Bucket=BUCKET, Key="marked.jpg")
+    overwritten = stack.put("again.jpg", photo())
+    stack.put("again.jpg", photo())
+    stack.s3.delete_object(Bucket=BUCKET, Key="again.jpg", VersionId=overwritten["s3"]["object"]["versionId"])
+    never = stack.record("never.jpg", None, 1, "etag")
+    for record in (gone, marked, overwritten, never):
+        assert stack.result(record)["outcome"] == "ignored"
+    assert stack.superoffice.pictures("person", 1) == []
+    assert stack.dead_letters() == []
+
+
+def test_a_duplicate_makes_no_call(stack: Stack) -> None:
+    record = stack.put("x.jpg", photo())
+    stack.result(record)
+    before = len(stack.superoffice.calls)
+    row = stack.result(record)
+    assert (row["outcome"], row["blob_id"]) == ("duplicate", stack.item()["blob_id"])
+    assert len(stack.superoffice.calls) == before
+
+
+def test_an_older_upload_is_superseded_and_a_newer_one_wins(stack: Stack) -> None:
+    older, stored, newer = (stack.put(key, photo()) for key in ("a.jpg", "b.jpg", "b.jpg"))
+    outcomes = [stack.result(record)["outcome"] for record in (stored, older, newer, stored)]
+    assert outcomes == ["stored", "superseded", "stored", "superseded"]
+    assert len(stack.superoffice.pictures("person", 1)) == 2
+
+
+def test_a_failed_newer_upload_leaves_the_picture_and_lets_an_older_one_by(stack: Stack) -> None:
+    first, second = stack.put("a.jpg", photo()), stack.put("a.jpg", photo("red"))
+    broken = stack.put("a.jpg", b"no picture")
+    blob_id = stack.result(first)["blob_id"]
+    assert stack.result(broken)["outcome"] == "rejected"
+    item = stack.item()
+    assert (item["status"], item["error_code"]) == ("rejected", "image.unsupported-format")
+    assert (item["blob_id"], item["version_id"]) == (blob_id, first["s3"]["object"]["versionId"])
+    assert stack.result(second)["outcome"] == "stored"
+    item = stack.item()
+    assert (item["status"], item.get("error_code")) == ("stored", None)
+
+
+def test_what_is_stored_for_another_tenant_counts_as_never_stored(stack: Stack) -> None:
+    record = stack.put("x.jpg", photo())
+    stack.result(record)
+    document = stack.superoffice.secret("basic")
+    stack.put_secret({**document, "base_url": document["base_url"].replace("127.0.0.1", "localhost")})
+    stack.cold()
+    assert stack.result(record)["outcome"] == "stored"
+    assert "localhost" in stack.item()["tenant"]
+
+
+def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled_once(stack: Stack) -> None:
+    first, second = stack.put("x.jpg", photo("red")), stack.put("x.jpg", photo("blue"))
+    for record in (first, second):
+        del record["s3"]["object"]["sequencer"]
+        record["eventTime"] = "2026-10-05T10:00:00Z"
+    outcomes = [stack.result(record)["outcome"] for record in (first, second, first, second, first)]
+    assert outcomes == ["stored", "stored", "superseded", "duplicate", "superseded"]
+
+
+def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(stack: Stack) -> None:
+    stack.settings["SKIP_UNCHANGED"] = "true"
+    first, same = stack.put("x.jpg", photo()), stack.put("y.jpg", photo())
+    blob_id = stack.result(first)["blob_id"]
+    calls = len(stack.superoffice.calls)
+    row = stack.result(same)
+    assert (row["outcome"], row["blob_id"]) == ("unchanged", blob_id)
+    assert len(stack.superoffice.calls) == calls
+    assert stack.item()["key"] == "y.jpg"
+    stack.settings["IMAGE_JPEG_QUALITY"] = "50"
+    stack.cold()
+    assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
+
+
+def test_an_unchanged_upload_still_overtakes_what_lies_between(stack: Stack) -> None:
+    stack.settings["SKIP_UNCHANGED"] = "true"
+    first, between, last = stack.put("x.jpg", photo()), stack.put("y.jpg", photo("red")), stack.put("x.jpg", photo())
+    outcomes = [stack.result(record)["outcome"] for record in (first, last, between)]
+    assert outcomes == ["stored", "unchanged", "superseded"]
+
+
+def test_what_may_work_later_stays_on_the_queue_and_is_tried_again(stack: Stack) -> None:
+    stack.superoffice.fail(times=100, status=503, headers={"Retry-After": "1"})
+    stack.notify(stack.put("x.jpg", photo()))
+    assert len(stack.trigger()) == 1
+    assert stack.waiting() == 1
+    item = stack.item()
+    assert (item["status"], item["error_code"]) == ("deferred", "superoffice.unavailable")
+    assert stack.dead_letters() == []
+
+
+def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last_code(stack: Stack) -> None:
+    stack.settings["MAX_ATTEMPTS"] = "3"
+    stack.superoffice.fail(times=100, status=429)
+    body = json.dumps({"Records": [stack.put("x.jpg", photo())]})
+    message = stack.message(body, receives=2)
+    assert stack.invoke({"Records": [message]})["batchItemFailures"] == [{"itemIdentifier": message["messageId"]}]
+    assert stack.dead_letters() == []
+    message["attributes"]["ApproximateReceiveCount"] = "3"
+    assert stack.invoke({"Records": [message]})["batchItemFailures"] == []
+    (letter,) = stack.dead_letters()
+    assert (letter["ErrorCode"], letter["Attempts"]) == ("superoffice.rate-limited", "3")
+    assert (stack.item()["status"], stack.item()["error_code"]) == ("rejected", "superoffice.rate-limited")
+
+
+def test_a_dead_letter_sent_to_the_ingest_queue_is_tried_afresh(stack: Stack) -> None:
+    stack.superoffice.remove("person", 1)
+    stack.notify(stack.put("x.jpg", photo()))
+    stack.trigger()
+    (letter,) = stack.dead_letters()
+    stack.superoffice.add("person", 1)
+    stack.send(letter["body"])
+    assert stack.trigger() == []
+    assert stack.item()["status"] == "stored"
+
+
+def test_of_a_message_with_several_records_only_what_is_left_is_repeated(stack: Stack) -> None:
+    good = stack.put("a.jpg", photo(), "person#1")
+    targetless = stack.put("b.jpg", photo(), None)
+    broken = stack.put("c.jpg", b"text", "person#3")
+    later = stack.put("d.jpg", photo(), "person#4")
+    stack.superoffice.fail(times=1, status=429, path="/Person/4/")
+    message = stack.message(json.dumps({"Records": [good, targetless, broken, later]}))
+    assert len(stack.invoke({"Records": [message]})["batchItemFailures"]) == 1
+    assert {letter["ErrorCode"] for letter in stack.dead_letters()} == {"target.missing", "image.unsupported-format"}
+    calls = len(stack.superoffice.calls)
+    message["attributes"]["ApproximateReceiveCount"] = "2"
+    assert stack.invoke({"Records": [message]})["batchItemFailures"] == []
+    assert stack.dead_letters() == []
+    assert len(stack.superoffice.calls) == calls + 1
+    assert stack.item("person#4")["status"] == "stored"
+
+
+def test_in_a_batch_only_what_failed_is_reported(stack: Stack) -> None:
+    stack.superoffice.fail(times=1, status=429, path="/Person/2/")
+    records = [stack.put(f"{n}.jpg", photo(), f"person#{n}") for n in (1, 2, 3)]
+    messages = [stack.message(json.dumps({"Records": [record]})) for record in records]
+    failures = stack.invoke({"Records": messages})["batchItemFailures"]
+    assert failures == [{"itemIdentifier": messages[1]["messageId"]}]
+
+
+def test_what_is_no_upload_event_is_dead_lettered_as_it_came(stack: Stack) -> None:
+    for body in ("no JSON", '{"hello": "world"}', "{", "\u0000\u0001"):
+        stack.invoke({"Records": [stack.message(body)]})
+    letters = {letter["body"]: letter["ErrorCode"] for letter in stack.dead_letters()}
+    assert letters == dict.fromkeys(["no JSON", '{"hello": "world"}', "{", "\ufffd\ufffd"], "event.unrecognised")
+
+
+def test_a_dead_letter_that_cannot_be_sent_keeps_the_message(stack: Stack) -> None:
+    stack.settings["DEAD_LETTER_QUEUE_URL"] = f"{stack.dead_letter_queue}-gone"
+    stack.notify(stack.put("x.jpg", b"text"))
+    assert len(stack.trigger()) == 1
+    assert (stack.item()["status"], stack.item()["error_code"]) == ("deferred", "aws.unavailable")
+
+
+def test_test_events_are_acknowledged(stack: Stack) -> None:
+    body = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET})
+    assert stack.invoke({"Records": [stack.message(body)]}) == {"batchItemFailures": []}
+    (row,) = stack.invoke(json.loads(body))["results"]
+    assert row["outcome"] == "ignored"
+    assert stack.dead_letters() == []
+
+
+def test_a_direct_invocation_raises_after_the_last_record_when_something_was_deferred(stack: Stack) -> None:
+    stack.superoffice.fail(times=1, status=429, path="/Person/1/")
+    first, second = stack.put("a.jpg", photo(), "person#1"), stack.put("b.jpg", photo(), "person#2")
+    with pytest.raises(IngestDeferred, match=r"superoffice\.rate-limited"):
+        stack.invoke({"Records": [first, second]})
+    assert stack.item("person#2")["status"] == "stored"
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": [{"eventSource": "aws:kinesis"}]}, [], "x", None])
+def test_a_direct_event_that_is_none_is_a_value_error(stack: Stack, event: object) -> None:
+    with pytest.raises(ValueError, match=r"event\.unrecognised"):
+        stack.invoke(event)
+
+
+def test_no_records_give_an_empty_document(stack: Stack) -> None:
+    assert stack.invoke({"Records": []}) == {"results": []}
+
+
+def test_an_eventbridge_event_is_dead_lettered_as_the_notification_that_replays_it(stack: Stack) -> None:
+    record = stack.put("a (b).jpg", b"text", "person#1")["s3"]["object"]
+    event = {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "time": "2026-10-05T10:00:00Z",
+        "detail": {"bucket": {"name": BUCKET}, "object": {"key": "a (b).jpg", "version-id": record["versionId"]}},
+    }
+    assert stack.invoke(event)["results"][0]["outcome"] == "rejected"
+    (letter,) = stack.dead_letters()
+    stack.send(letter["body"])
+    stack.trigger()
+    (again,) = stack.dead_letters()
+    assert again["body"] == letter["body"]
+
+
+def test_a_batch_job_is_answered_and_dead_letters_nothing(stack: Stack) -> None:
+    keys = {"a b.jpg": photo(), "text.jpg": b"text", "c+d.jpg": photo(), "late.jpg": photo()}
+    for number, (key, data) in enumerate(keys.items(), 1):
+        stack.put(key, data, f"person#{number}")
+    stack.superoffice.fail(times=1, status=429, path="/Person/4/")
+    event = {
+        "invocationSchemaVersion": "1.0",
+        "invocationId": "i",
+        "job": {"id": "j"},
+        "tasks": [
+            {
+                "taskId": key,
+                "s3Key": key.replace(" ", "+"),
+                "s3VersionId": None,
+                "s3BucketArn": f"arn:aws:s3:::{BUCKET}",
+            }
+            for key in keys
+        ],
+    }
+    answer = stack.invoke(event)
+    assert (answer["invocationSchemaVersion"], answer["invocationId"]) == ("1.0", "i")
+    codes = {result["taskId"]: (result["resultCode"], result["resultString"]) for result in answer["results"]}
+    assert codes["a b.jpg"] == ("Succeeded", f"stored blob {stack.item('person#1')['blob_id']}")
+    assert codes["text.jpg"][0] == "PermanentFailure"
+    assert codes["text.jpg"][1].startswith("rejected image.unsupported-format")
+    assert codes["c+d.jpg"][0] == "Succeeded"
+    assert codes["late.jpg"][0] == "TemporaryFailure"
+    assert stack.dead_letters() == []
+
+
+def test_bad_settings_raise_at_every_invocation(stack: Stack) -> None:
+    stack.settings |= {"IMAGE_FIT": "stretch", "MAX_ATTEMPTS": "none"}
+    for _ in range(2):
+        with pytest.raises(InvalidSettings, match=r"MAX_ATTEMPTS.*IMAGE_FIT"):
+            stack.invoke({"Records": []})
+
+
+def test_without_a_valid_secret_an_upload_waits_and_the_ledger_says_why(stack: Stack) -> None:
+    stack.put_secret({"auth": "basic"})
+    stack.notify(stack.put("x.jpg", photo()))
+    assert len(stack.trigger()) == 1
+    assert (stack.item()["status"], stack.item()["error_code"]) == ("deferred", "credentials.invalid")
+    stack.put_secret(stack.superoffice.secret("basic"))
+    assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
+
+
+def test_without_time_nothing_is_begun(stack: Stack) -> None:
+    record = stack.put("x.jpg", photo())
+    with pytest.raises(IngestDeferred, match=r"worker\.out-of-time"):
+        stack.invoke({"Records": [record]}, Context(seconds=6))
+    assert stack.item() == {}
+    assert stack.superoffice.calls == []
+
+
+def test_while_another_worker_holds_the_target_every_other_upload_waits(stack: Stack) -> None:
+    older, newer = stack.put("a.jpg", photo()), stack.put("a.jpg", photo())
+    for record in (older, newer):
+        stack.dynamodb.put_item(
+            TableName=TABLE,
+            Item={
+                "target": {"S": "person#1"},
+                "revision": {"N": "1"},
+                "claim": {"S": "another"},
+                "status": {"S": "in_progress"},
+                "lease_until": {"N": "99999999999"},
+            },
+        )
+        with pytest.raises(IngestDeferred, match=r"target\.busy"):
+            stack.invoke({"Records": [record]})
+    assert stack.superoffice.calls == []
+
+
+def test_an_error_in_the_function_itself_defers_and_tells_no_more_than_where(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Kari Nordmann, born 1970")
+
+    monkeypatch.setattr("image_ingest.ingest.prepare", broken)
+    with pytest.raises(IngestDeferred, match=r"worker\.failed"):
+        stack.invoke({"Records": [stack.put("x.jpg", photo())]})
+    assert stack.item()["error_message"].startswith("An unexpected RuntimeError in test_uploads.py:")
+    assert "Nordmann" not in capsys.readouterr().out
+
+
+def test_a_missing_table_is_aws_unavailable(stack: Stack) -> None:
+    stack.dynamodb.delete_table(TableName=TABLE)
+    with pytest.raises(IngestDeferred, match=r"aws\.unavailable"):
+        stack.invoke({"Records": [stack.put("x.jpg", photo())]})
+
+
+def test_a_missing_secret_is_credentials_invalid(stack: Stack) -> None:
+    stack.secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    with pytest.raises(IngestDeferred, match=r"credentials\.invalid"):
+        stack.invoke({"Records": [stack.put("x.jpg", photo())]})

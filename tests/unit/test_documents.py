@@ -1,0 +1,70 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+
+from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
+from image_ingest.outcome import Outcome
+from image_ingest.settings import Settings
+from tests.support.documents import GENERATED, ROOT, with_code_tables
+
+REFERENCE = (ROOT / "docs/reference.md").read_text()
+REQUIRED = {"SUPEROFFICE_SECRET_ID": "s", "LEDGER_TABLE_NAME": "t", "DEAD_LETTER_QUEUE_URL": "q"}
+
+
+def rows(section: str) -> Iterator[list[str]]:
+    """The cells of a section's table, without its head."""
+    text = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", REFERENCE, re.DOTALL | re.MULTILINE)
+    assert text is not None
+    lines = [line for line in text[1].splitlines() if line.startswith("|")]
+    for line in lines[2:]:
+        yield [cell.strip().strip("`") for cell in line.strip("|").split(" | ")]
+
+
+class Recording(dict[str, str]):
+    """An environment that knows what was asked of it."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__(values)
+        self.asked: list[str] = []
+
+    def get(self, name: str, default: object = None) -> str | None:  # type: ignore[override]  # what Settings calls
+        self.asked.append(name)
+        return super().get(name)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_the_tables_of_codes_are_the_catalogue(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "<!-- codes: reject -->" in text
+    assert with_code_tables(text) == text, "run: python -m tests.support.documents"
+
+
+def test_the_table_of_settings_names_every_variable_and_its_default() -> None:
+    environment = Recording(REQUIRED)
+    defaults = Settings.from_environment(environment)
+    documented = {row[0]: row[1] for row in rows("Settings")}
+    assert list(documented) == sorted(documented, key=list(documented).index)
+    assert set(documented) == set(environment.asked)
+    assert {name for name, default in documented.items() if default == "required"} == set(REQUIRED)
+    stated = {name: value for name, value in documented.items() if value not in {"required", "unset"}}
+    assert Settings.from_environment({**REQUIRED, **stated}) == defaults
+
+
+def test_the_table_of_outcomes_is_the_codes() -> None:
+    assert [row[0] for row in rows("Outcomes")] == list(get_args(Outcome))
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_every_code_is_raised_by_its_disposition_only(code: str) -> None:
+    kinds: dict[str, type[IngestError]] = {"reject": Rejected, "defer": Deferred}
+    kind = kinds.pop(CATALOGUE[code].disposition)
+    assert kind(code, "why").code == code
+    (other,) = kinds.values()
+    with pytest.raises(AssertionError):
+        other(code, "why")
