@@ -190,23 +190,13 @@ class _Fields:
             self._problem("app_token", "is required for SuperOffice Online")
 
     def _scheme(self, scheme_type: type[Scheme]) -> Scheme:
-        readers: dict[str, Callable[[str], str | None]] = {
-            "username": lambda name: self._required(name, _username),
-            "password": lambda name: self._required(name, _password),
-            "private_key": lambda name: self._required(name, _private_key),
-            "app_token": lambda name: self._parsed(name, _visible),
-            "redirect_uri": lambda name: self._parsed(name, _visible),
-        }
-        values = {
-            field.name: readers.get(field.name, lambda name: self._required(name, _visible))(field.name)
-            for field in fields(scheme_type)
-        }
+        values = {field.name: self._scheme_value(field.name) for field in fields(scheme_type)}
         return cast("Callable[..., Scheme]", scheme_type)(**values)
 
-    def _required(self, name: str, parse: Callable[[str], _T]) -> _T | None:
-        if not self._has(name):
+    def _scheme_value(self, name: str) -> str | None:
+        if name not in _OPTIONAL and not self._has(name):
             self._problem(name, "is missing")
-        return self._parsed(name, parse)
+        return self._parsed(name, _PARSERS.get(name, _visible))
 
     def _parsed(self, name: str, parse: Callable[[str], _T]) -> _T | None:
         value = self._text(name)
@@ -289,3 +279,11 @@ def _ca_bundle(value: str) -> str:
     else:
         return bundle
     raise ValueError(problem)
+
+
+_OPTIONAL = {"app_token", "redirect_uri"}
+_PARSERS: dict[str, Callable[[str], str]] = {
+    "username": _username,
+    "password": _password,
+    "private_key": _private_key,
+}

@@ -90,8 +90,9 @@ class Transport:
         self._session.trust_env = False  # no .netrc; proxies are given with each request
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers = CaseInsensitiveDict({"User-Agent": f"superoffice-image-ingest/{__version__}"})
+        adapter = _Adapter(trusted(ca_bundle))
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter(trusted(ca_bundle)))
+            self._session.mount(scheme, adapter)
 
     def send(self, request: Request, attempt: Attempt) -> Answer:
         """The answer, after short retries of what a second try can cure at once.
