@@ -13,9 +13,8 @@ from image_ingest.report import Report
 from image_ingest.superoffice import Calls
 
 
-@pytest.fixture
-def report(request: pytest.FixtureRequest) -> Report:
-    return Report(Logger(service=request.node.name, level="INFO"))  # its own name, so its own stream
+def report(name: str) -> Report:
+    return Report(Logger(service=name, level="INFO"))  # a name of its own has a stream of its own
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -33,12 +32,10 @@ STORED = Result("stored", "b", "k", "v", "person", 7, 59)
 REFUSED = Result("rejected", "b", "k", "v", "person", 7, None, "superoffice.bad-request", "SuperOffice: Kari Nordmann")
 
 
-def test_metrics_have_no_dimension(
-    report: Report, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_metrics_have_no_dimension(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "somebody-set-it")
     measures = Measures(source_bytes=1000, uploaded_bytes=200, picture_milliseconds=30, milliseconds=90)
-    report.upload(STORED, measures, Calls(count=2, milliseconds=50, host="crm", status=200))
+    report("stored").upload(STORED, measures, Calls(count=2, milliseconds=50, host="crm", status=200))
     (blob,) = [line for line in printed(capsys) if "_aws" in line]
     assert blob["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [[]]
     assert values(blob) == {
@@ -52,9 +49,9 @@ def test_metrics_have_no_dimension(
 
 
 def test_failures_are_counted_once_in_all_and_once_by_their_code(
-    report: Report, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    report.upload(REFUSED, Measures(), Calls())
+    report("refused").upload(REFUSED, Measures(), Calls())
     blobs = [line for line in printed(capsys) if "_aws" in line]
     (failure,) = [blob for blob in blobs if "Rejected" in blob]
     assert failure["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [[], ["ErrorCode"]]
@@ -63,10 +60,11 @@ def test_failures_are_counted_once_in_all_and_once_by_their_code(
 
 
 def test_one_line_closes_an_upload_without_superoffices_words(
-    report: Report, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    report.correlate("message-1")
-    report.upload(REFUSED, Measures(milliseconds=12.3), Calls(1, 9.9, "crm.example.com", 400))
+    reporter = report("correlated")
+    reporter.correlate("message-1")
+    reporter.upload(REFUSED, Measures(milliseconds=12.3), Calls(1, 9.9, "crm.example.com", 400))
     (line,) = [line for line in printed(capsys) if "_aws" not in line]
     known = {name: line[name] for name in ("bucket", "key", "version_id", "target", "outcome", "code", "host")}
     assert known == {
