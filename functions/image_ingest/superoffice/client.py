@@ -124,7 +124,12 @@ class SuperOffice:
             access.credential.renewed_in_vain(grant)
         system_user = isinstance(access.document.scheme, SystemUser)
         try:
-            return blob_id(answer, system_user=system_user, redact=access.document.redact, now=self._clock())
+            return blob_id(
+                answer,
+                system_user=system_user,
+                redact=lambda text: grant.redact(access.document.redact(text)),
+                now=self._clock(),
+            )
         except Deferred as deferred:
             if deferred.code in _ADDRESS_DOUBTED:
                 access.tenant.forget(api)

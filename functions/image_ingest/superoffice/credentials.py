@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from image_ingest.superoffice.answers import service_document, unexpected
 from image_ingest.superoffice.attempt import Attempt, holding
 from image_ingest.superoffice.document import (
+    SHORTEST_REDACTED,
     Basic,
     Bearer,
     RefreshToken,
@@ -37,6 +38,13 @@ class Grant:
     headers: Mapping[str, str] = field(repr=False)
     lasts: float = float("inf")
     slides: bool = False
+
+    def redact(self, text: str) -> str:
+        """The text without the credential, should SuperOffice have echoed it."""
+        for value in self.headers.values():
+            token = value.rpartition(" ")[2]
+            text = text.replace(token, "***") if len(token) >= SHORTEST_REDACTED else text
+        return text
 
 
 class Credential:

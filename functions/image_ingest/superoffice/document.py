@@ -27,7 +27,7 @@ _ENVIRONMENTS = {
 _COMMON = {"auth", "base_url", "environment", "context_identifier", "login_url", "ca_bundle"}
 _VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SHORTEST_REDACTED = 4  # characters; shorter values would blank out ordinary words
+SHORTEST_REDACTED = 4  # characters; shorter values would blank out ordinary words
 
 
 class _Masked:
@@ -111,7 +111,7 @@ class SecretDocument:
     def redact(self, text: str) -> str:
         """The text without any of the secret's values, should the other side have echoed one."""
         values = (getattr(self.scheme, field.name) for field in fields(self.scheme))
-        for value in sorted((v for v in values if v and len(v) >= _SHORTEST_REDACTED), key=len, reverse=True):
+        for value in sorted((v for v in values if v and len(v) >= SHORTEST_REDACTED), key=len, reverse=True):
             text = text.replace(value, "***")
         return text
 
@@ -123,7 +123,7 @@ def parse(text: str) -> SecretDocument:
         raise Deferred("credentials.invalid", "The SuperOffice secret is not a JSON object (docs/credentials.md).")
     read = _Fields(content)
     kind = read.choice("auth", {name: name for name in _SCHEMES})
-    document = read.document(_SCHEMES[kind]) if kind else None
+    document = read.document(_SCHEMES.get(kind or ""))
     if document is None or read.problems:
         raise Deferred("credentials.invalid", f"The SuperOffice secret is not valid: {'; '.join(read.problems)}.")
     unknown = sorted(content.keys() - _COMMON - {field.name for field in fields(document.scheme)})
@@ -148,12 +148,15 @@ class _Fields:
         self._content = content
         self.problems: list[str] = []
 
-    def document(self, scheme_type: type[Scheme]) -> SecretDocument:
+    def document(self, scheme_type: type[Scheme] | None) -> SecretDocument | None:
         base_url = self._parsed("base_url", _base_url)
         environment = self.choice("environment", _ENVIRONMENTS, optional=True)
         context_identifier = self._parsed("context_identifier", _context_identifier)
         login_url = self._parsed("login_url", web_address)
         login = login_url or (f"https://{environment}.superoffice.com" if environment else None)
+        ca_bundle = self._parsed("ca_bundle", _ca_bundle)
+        if scheme_type is None:
+            return None
         self._check_place(scheme_type)
         return SecretDocument(
             scheme=self._scheme(scheme_type),
@@ -161,7 +164,7 @@ class _Fields:
             context_identifier=context_identifier,
             login=login,
             login_url=login_url,
-            ca_bundle=self._parsed("ca_bundle", _ca_bundle),
+            ca_bundle=ca_bundle,
         )
 
     def choice(self, name: str, allowed: dict[str, str], *, optional: bool = False) -> str | None:

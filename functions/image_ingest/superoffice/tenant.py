@@ -63,6 +63,11 @@ class Tenant:
         name = self._document.context_identifier or ""
         url = f"{self._document.login}/api/state/{name}"
         answer = self._transport.send(Request("GET", url, {"Accept": "application/json"}), attempt)
+        if answer.status == 404:
+            raise Deferred(
+                "credentials.invalid",
+                f"SuperOffice knows no tenant {name} at {host_of(url)}: check context_identifier and environment.",
+            )
         state = service_document(answer, "state service", self._document.redact, self._clock())
         said_name = state.get("ContextIdentifier")
         if isinstance(said_name, str) and said_name.lower() != name.lower():

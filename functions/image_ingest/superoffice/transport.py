@@ -1,7 +1,8 @@
 """One HTTP exchange: paced, verified, never redirected, and over by the deadline, however slowly the answer drips.
 
-requests is given connection classes of our own, so that every single wait on the socket ends with the exchange's time,
-and so that we know for certain whether a failed exchange had reached a server.
+Of requests, the adapter alone is used: no session means no cookies, no .netrc, no redirects, no bundles of the
+environment. It is given connection classes of our own, so that every single wait on the socket ends with the exchange's
+time, and so that we know for certain whether a failed exchange had reached a server.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -38,6 +37,7 @@ _RESEND_PAUSES = (0.5, 1.0)  # seconds
 _RESEND_NEEDS = 2.0  # seconds that must be left after the pause
 _MOMENTARY = frozenset({502, 503, 504})
 _SEND_PIECE = 65_536
+_USER_AGENT = f"superoffice-image-ingest/{__version__}"
 
 _exchange_end: ContextVar[float] = ContextVar("exchange_end")
 
@@ -86,13 +86,7 @@ class Transport:
     def __init__(self, ca_bundle: str | None, pacer: Pacer, sleep: Callable[[float], None] = time.sleep) -> None:
         self._pacer = pacer
         self._sleep = sleep
-        self._session = requests.Session()
-        self._session.trust_env = False  # no .netrc; proxies are given with each request
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers = CaseInsensitiveDict({"User-Agent": f"superoffice-image-ingest/{__version__}"})
-        adapter = _Adapter(trusted(ca_bundle))
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, adapter)
+        self._adapter = _Adapter(trusted(ca_bundle))
 
     def send(self, request: Request, attempt: Attempt) -> Answer:
         """The answer, after short retries of what a second try can cure at once.
@@ -133,24 +127,17 @@ class Transport:
 
     def _answer(self, request: Request, seconds: float) -> Answer:
         try:
-            with closing(
-                self._session.request(
-                    request.method,
-                    request.url,
-                    headers=dict(request.headers),
-                    data=request.body,
-                    timeout=(min(_CONNECT_SECONDS, seconds), seconds),
-                    allow_redirects=False,
-                    stream=True,
-                    proxies=_proxies(request.url),
-                )
-            ) as response:
+            headers = {"User-Agent": _USER_AGENT, **request.headers}
+            prepared = requests.Request(request.method, request.url, headers, data=request.body).prepare()
+            timeout = (min(_CONNECT_SECONDS, seconds), seconds)
+            sent = self._adapter.send(prepared, stream=True, timeout=timeout, proxies=_proxies(request.url))
+            with closing(sent) as response:
                 body = response.raw.read(_BODY_LIMIT + 1, decode_content=True)
                 return Answer(response.status_code, response.headers, body[:_BODY_LIMIT], len(body) > _BODY_LIMIT)
         except (OSError, HTTPException, HTTPError) as error:
             if _time_left() <= 0:
                 raise _TimedOut("gave no whole answer in time") from error
-            raise _Lost(f"broke the connection off ({type(error).__name__})") from error
+            raise _Lost(f"broke off before it gave a whole answer ({type(_causes(error)[-1]).__name__})") from error
 
 
 class _TimedOut(_Lost):
@@ -210,7 +197,8 @@ class _TimedConnection(HTTPConnection):
             super().connect()
         except (OSError, HTTPException, HTTPError) as error:
             self.close()
-            raise _NotConnected(_why_not_connected(error)) from error
+            through = " through the proxy" if self.proxy else ""
+            raise _NotConnected(_why_not_connected(error, through)) from error
 
     def send(self, data: Any) -> None:
         if self.sock is None or not isinstance(data, bytes):
@@ -233,10 +221,15 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TimedTlsConnection
 
 
-def _why_not_connected(error: BaseException) -> str:
+def _causes(error: BaseException) -> list[BaseException]:
     causes = [error]
     while nested := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(nested)
+    return causes
+
+
+def _why_not_connected(error: BaseException, through: str) -> str:
+    causes = _causes(error)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
@@ -245,7 +238,7 @@ def _why_not_connected(error: BaseException) -> str:
             )
         if isinstance(cause, NameResolutionError):
             return "cannot be found: its name does not resolve"
-    return f"cannot be connected to ({type(causes[-1]).__name__})"
+    return f"cannot be connected to{through} ({type(causes[-1]).__name__})"
 
 
 class _Adapter(HTTPAdapter):

@@ -1,0 +1,89 @@
+"""Private keys as partners have them: PEM in three forms, and .NET's RSA-XML."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+
+from image_ingest.superoffice.private_key import load_private_key
+from sandbox.superoffice.keys import private_pem, rsa_key
+
+
+def rsa_xml() -> str:
+    """The partner's key as .NET's RSA.ToXmlString(true) writes it."""
+    numbers = rsa_key("partner").private_numbers()
+    public = numbers.public_numbers
+    parts = {
+        "Modulus": public.n,
+        "Exponent": public.e,
+        "P": numbers.p,
+        "Q": numbers.q,
+        "DP": numbers.dmp1,
+        "DQ": numbers.dmq1,
+        "InverseQ": numbers.iqmp,
+        "D": numbers.d,
+    }
+    encoded = {
+        name: base64.b64encode(n.to_bytes((n.bit_length() + 7) // 8, "big")).decode() for name, n in parts.items()
+    }
+    return "<RSAKeyValue>" + "".join(f"<{name}>{text}</{name}>" for name, text in encoded.items()) + "</RSAKeyValue>"
+
+
+def signature_verifies(text: str) -> bool:
+    signature = load_private_key(text).sign(b"token.202611220500", PKCS1v15(), SHA256())
+    rsa_key("partner").public_key().verify(signature, b"token.202611220500", PKCS1v15(), SHA256())
+    return True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        private_pem(rsa_key("partner"), PrivateFormat.PKCS8),
+        private_pem(rsa_key("partner"), PrivateFormat.TraditionalOpenSSL),
+        private_pem(rsa_key("partner")).replace("\n", "\\n"),
+        rsa_xml(),
+        '<?xml version="1.0"?>\n' + rsa_xml().replace("><", ">\n  <"),
+    ],
+    ids=["pkcs8", "pkcs1", "literal-line-breaks", "xml", "xml-indented"],
+)
+def test_a_key_signs_in_whatever_form_it_comes(text: str) -> None:
+    assert signature_verifies(text)
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_an_encrypted_key_is_refused_with_the_way_out(form: PrivateFormat) -> None:
+    pem = rsa_key("partner").private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"passphrase")).decode()
+    with pytest.raises(ValueError, match="decrypt it first: openssl pkey"):
+        load_private_key(pem)
+
+
+def test_other_keys_and_damage_are_refused_without_repeating_them() -> None:
+    curve = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = private_pem(rsa_key("partner"))
+    xml = rsa_xml()
+    damaged = [
+        curve.decode(),
+        pem[:-200],
+        pem.replace("BEGIN PRIVATE KEY", "BEGIN PUBLIC KEY"),
+        "c4nary",
+        xml.replace("<D>", "<X>").replace("</D>", "</X>"),
+        xml.replace("<D>", "<D>A"),
+        xml.replace("<P>", "<P>!"),
+        xml.replace("<Modulus>", "<Modulus>AQAA"),
+        xml.replace("</RSAKeyValue>", ""),
+    ]
+    for text in damaged:
+        with pytest.raises(ValueError, match=r"^(must be|is not|has) ") as caught:
+            load_private_key(text)
+        assert text[40:80] not in str(caught.value) or text == "c4nary"
+
+
+def test_xml_with_a_document_type_is_no_key() -> None:
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]>' + rsa_xml().replace("<D>", "<D>&a;")
+    with pytest.raises(ValueError, match="RSAKeyValue"):
+        load_private_key(bomb)
