@@ -143,8 +143,8 @@ class _Worker:
 
 
 def _receives(record: SQSRecord) -> int:
-    count = str(record.raw_event.get("attributes", {}).get("ApproximateReceiveCount", "1"))
-    return max(1, int(count)) if count.isdigit() else 1
+    count = (record.raw_event.get("attributes") or {}).get("ApproximateReceiveCount", "1")
+    return max(1, int(count)) if str(count).isdecimal() else 1
 
 
 def _task_result(task: BatchTask, result: Result) -> dict[str, str]:

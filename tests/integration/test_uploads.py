@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
+from moto.sqs.models import sqs_backends
 from PIL import Image
 
 from image_ingest.errors import IngestDeferred
 from image_ingest.settings import InvalidSettings
-from tests.support.stack import BUCKET, SECRET, TABLE, Context, Stack, photo
+from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, Stack, photo
 
 
 def test_a_photo_becomes_the_picture_and_its_blob_id_is_on_record(stack: Stack) -> None:
@@ -208,6 +210,55 @@ def test_what_may_work_later_stays_on_the_queue_and_is_tried_again(stack: Stack)
     item = stack.item()
     assert (item["status"], item["error_code"]) == ("deferred", "superoffice.unavailable")
     assert stack.dead_letters() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [({}, 24, 30), ({"Retry-After": "7200"}, 7200, 7200), ({"Retry-After": "999999"}, 42_300, 42_300)],
+)
+def test_it_comes_back_after_our_back_off_or_when_superoffice_says(
+    stack: Stack, headers: dict[str, str], least: int, most: int
+) -> None:
+    stack.superoffice.fail(times=100, status=429, headers=headers)
+    stack.notify(stack.put("x.jpg", photo()))
+    before = time.time()
+    stack.trigger()
+    (message,) = sqs_backends[ACCOUNT][REGION].queues["ingest"]._messages
+    assert least - 1 <= message.visible_at / 1000 - before <= most + 30
+
+
+def test_a_stale_receipt_handle_changes_nothing(stack: Stack) -> None:
+    stack.superoffice.fail(times=1, status=429)
+    message = stack.message(json.dumps({"Records": [stack.put("x.jpg", photo())]}))
+    message["receiptHandle"] = "from another life"
+    assert len(stack.invoke({"Records": [message]})["batchItemFailures"]) == 1
+
+
+def test_an_upload_has_one_closing_line_and_its_metrics(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    record = stack.put("x.jpg", photo())
+    message = stack.message(json.dumps({"Records": [record]}))
+    stack.invoke({"Records": [message]})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (metrics,) = [line for line in lines if "_aws" in line]
+    assert {"Stored", "SuperOfficeCalls", "SourceBytes", "UploadedBytes", "PictureMilliseconds"} <= metrics.keys()
+    (closing,) = [line for line in lines if "_aws" not in line]
+    assert closing.pop("milliseconds") >= 0
+    assert (
+        closing.items()
+        >= {
+            "message": "upload",
+            "correlation_id": message["messageId"],
+            "bucket": BUCKET,
+            "key": "x.jpg",
+            "version_id": record["s3"]["object"]["versionId"],
+            "target": "person#1",
+            "outcome": "stored",
+            "blob_id": stack.item()["blob_id"],
+            "source_format": "JPEG",
+            "host": "127.0.0.1",
+            "http_status": 200,
+        }.items()
+    )
 
 
 def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last_code(stack: Stack) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -195,6 +196,7 @@ def running_stack() -> Iterator[Stack]:
     config: Any = {"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}}
     with mock_aws(config=config), StandIn() as superoffice, mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
         app._worker.cache_clear()
+        logging.Logger.manager.loggerDict.pop("image_ingest", None)  # it would write to an earlier test's stream
         try:
             yield Stack(superoffice)
         finally:
