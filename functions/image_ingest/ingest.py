@@ -112,7 +112,7 @@ class Ingest:
         """Claims the target, or settles the attempt. The tenant; a secret without one is a failure on the record."""
         tenant, trouble = self._tenant(attempt.deadline)
         lease = attempt.deadline.remaining() + LEASE_MARGIN
-        claim = self._ledger.claim(target, _mark(upload, obj), tenant, attempt.delivery, lease)
+        claim = self._ledger.claim(target, mark_of(upload, obj), tenant, attempt.delivery, lease)
         if isinstance(claim, Claim):
             attempt.claim = claim
         if trouble is not None:
@@ -133,7 +133,7 @@ class Ingest:
         source = self._read(obj)
         attempt.measures.source_bytes = len(source)
         sha256 = hashlib.sha256(source).hexdigest()
-        settings = _picture_settings(self._settings.picture, claim.target)
+        settings = picture_settings_for(claim.target, self._settings.picture)
         if self._is_unchanged(claim.stored, sha256, settings) and claim.stored is not None:
             self._ledger.record_stored(claim, claim.stored, tenant)
             attempt.settle("unchanged", blob_id=claim.stored.blob_id)
@@ -149,13 +149,7 @@ class Ingest:
 
     def _read(self, obj: StoredObject) -> bytes:
         """The object's bytes, unless they are too many, none, or archived."""
-        limit = self._settings.max_source_bytes
-        if obj.size > limit:
-            raise Rejected("object.too-large", f"The object has {obj.size} bytes; at most {limit} are allowed.")
-        if obj.size == 0:
-            raise Rejected("object.empty", "The object has no bytes.")
-        if obj.archived:
-            raise archived()
+        check_readable(obj, self._settings.max_source_bytes)
         return self._objects.read(obj)
 
     def _is_unchanged(self, stored: StoredPicture | None, sha256: str, settings: PictureSettings) -> bool:
@@ -198,7 +192,8 @@ def _blank(notice: Notice) -> Result:
     return Result("deferred", bucket=notice.bucket, key=notice.key, version_id=notice.version_id)
 
 
-def _mark(upload: Upload, obj: StoredObject) -> Mark:
+def mark_of(upload: Upload, obj: StoredObject) -> Mark:
+    """What orders this upload among others; where its event has no time, the object's own."""
     return Mark(
         bucket=obj.bucket,
         key=obj.key,
@@ -209,7 +204,18 @@ def _mark(upload: Upload, obj: StoredObject) -> Mark:
     )
 
 
-def _picture_settings(settings: PictureSettings, target: Target) -> PictureSettings:
+def check_readable(obj: StoredObject, limit: int) -> None:
+    """Raises Rejected `object.too-large`, `object.empty`, `object.archived`; `limit` in bytes."""
+    if obj.size > limit:
+        raise Rejected("object.too-large", f"The object has {obj.size} bytes; at most {limit} are allowed.")
+    if obj.size == 0:
+        raise Rejected("object.empty", "The object has no bytes.")
+    if obj.archived:
+        raise archived()
+
+
+def picture_settings_for(target: Target, settings: PictureSettings) -> PictureSettings:
+    """The settings, kept within the bounds that SuperOffice sets for products."""
     if target.entity_type != "product":
         return settings
     width, height = min(settings.max_width, _PRODUCT_BOUND), min(settings.max_height, _PRODUCT_BOUND)

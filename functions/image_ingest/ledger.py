@@ -172,6 +172,11 @@ class Ledger:
             )
 
 
+def settled(item: Item, mark: Mark, tenant: str | None) -> Settled | None:
+    """What the upload's outcome would be if it was delivered afresh now; None where it would be tried."""
+    return _settled(item, mark, tenant, Delivery(""))
+
+
 def _settled(item: Item, mark: Mark, tenant: str | None, delivery: Delivery) -> Settled | None:
     stored = _stored_mark(item, tenant)
     if stored is not None:
