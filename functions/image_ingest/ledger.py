@@ -1,8 +1,8 @@
 """The ledger: one DynamoDB item per target, which says what SuperOffice shows and who may change it.
 
 An upload is claimed, sent, and recorded. Every write is conditional: a claim on the item's revision as it was read,
-a record or release on the claim being still one's own. So a worker whose lease ran out can change nothing that another
-holds.
+a record or release on the claim being still one's own and not ended yet. So a worker whose lease ran out can change
+nothing that another holds, and a write that is sent again because its answer was lost changes nothing more.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ CRASH_LIMIT = 3  # deaths without a word after which an upload is no longer trie
 _CLAIM_ROUNDS = 5
 _CRASHES_KEPT = 16
 _TIES_KEPT = 64
+_UNENDED_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Settled:
 class Claim:
     """The right to change a target's picture until the lease ends.
 
-    `stored` is the picture that this tenant shows now, `crashes` how often this upload killed its worker before.
+    `stored` is the picture that this tenant shows now, None also where a PUT since then ended without a word.
+    `crashes` is how often this upload killed its worker before.
     """
 
     target: Target
@@ -73,6 +75,7 @@ class Ledger:
     def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:
         self._table = table
         self._clock = clock
+        self._unended: set[str] = set()  # claims of ours whose end, or whose very start, may not be on record
 
     def claim(
         self, target: Target, mark: Mark, tenant: str | None, delivery: Delivery, lease: float
@@ -84,15 +87,13 @@ class Ledger:
         token = uuid.uuid4().hex
         item = self._table.read(target)
         for _ in range(_CLAIM_ROUNDS):
-            if item.get("claim") == token:  # our own write, sent again because its answer was lost
-                return _claim(item, target, mark, tenant)
             settled = _settled(item, mark, tenant, delivery)
             if settled is not None:
                 return settled
             if item.get("lease_until", 0) > self._clock():
                 raise Deferred("target.busy", "Another worker is storing a picture for this target.")
             won, item = self._write_claim(target, mark, delivery, token, lease, item)
-            if won:
+            if won or item.get("claim") == token:  # the latter: sent again because its answer was lost
                 return _claim(item, target, mark, tenant)
         raise Deferred("target.busy", "Other workers were faster to claim this target.")
 
@@ -115,9 +116,10 @@ class Ledger:
             "error_code": None,
             "error_message": None,
             "lease_until": None,
+            "in_doubt": None,
             f"crashes.{mark.fingerprint}": None,
         }
-        self._close(claim, values)
+        self._end(claim, values)
 
     def record_failure(self, claim: Claim, failure: IngestError, *, final: bool) -> None:
         """Records why the upload failed, and ends the claim; what is stored stays.
@@ -131,9 +133,12 @@ class Ledger:
         }
         if final:
             values[f"crashes.{claim.mark.fingerprint}"] = None
-        if not (isinstance(failure, Deferred) and failure.outcome_unknown):
+        unknown = isinstance(failure, Deferred) and failure.outcome_unknown
+        if not unknown:
             values["lease_until"] = None
-        self._close(claim, values)
+        if unknown or claim.token in self._unended:
+            values["in_doubt"] = True
+        self._end(claim, values)
 
     def release(self, claim: Claim) -> None:
         """Ends the claim of an upload whose object was deleted meanwhile."""
@@ -142,7 +147,7 @@ class Ledger:
             values |= {"status": "stored"}
         else:
             values |= {"status": "rejected", "error_message": "The object was deleted before it was stored."}
-        self._close(claim, values)
+        self._end(claim, values)
 
     def _write_claim(  # noqa: PLR0917  # one caller, and each is a part of the claim
         self, target: Target, mark: Mark, delivery: Delivery, token: str, lease: float, item: Item
@@ -156,20 +161,46 @@ class Ledger:
             "claim": token,
             "lease_until": _number(self._clock() + lease),
             "attempt": {**mark.as_map(), "delivery": delivery.id, "receives": delivery.receives or 0},
-            "crashes": _crashes(item),
+            "crashes": self._crashes(item),
+            "in_doubt": True if item.get("in_doubt") or item.get("status") == "in_progress" else None,
         }
-        return self._table.update(target, self._stamped(values), ("revision", item.get("revision")))
+        try:
+            return self._table.update(target, self._stamped(values), {"revision": item.get("revision")})
+        except Deferred:
+            self._keep_unended(token)
+            raise
 
     def _stamped(self, values: Mapping[str, Any]) -> dict[str, Any]:
         moment = datetime.fromtimestamp(self._clock(), UTC)
         return {**values, "updated_at": moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"}
 
-    def _close(self, claim: Claim, values: Mapping[str, Any]) -> None:
-        won, _ = self._table.update(claim.target, self._stamped(values), ("claim", claim.token))
-        if not won:
+    def _end(self, claim: Claim, values: Mapping[str, Any]) -> None:
+        own = {"claim": claim.token, "status": "in_progress"}
+        try:
+            won, item = self._table.update(claim.target, self._stamped(values), own)
+        except Deferred:
+            self._keep_unended(claim.token)
+            raise
+        if not won and item.get("claim") != claim.token:  # one's own means: ended by a write whose answer was lost
             raise Deferred(
                 "target.busy", "The lease ended before the upload was done, and another worker has the target."
             )
+
+    def _keep_unended(self, token: str) -> None:
+        if len(self._unended) >= _UNENDED_KEPT:
+            self._unended.clear()
+        self._unended.add(token)
+
+    def _crashes(self, item: Item) -> dict[str, int]:
+        """Deaths without a word by upload; a claim that was neither recorded nor released is one more.
+
+        Unless this worker made that claim and lives: then the word was lost, in an outage of the ledger.
+        """
+        crashes = {name: int(count) for name, count in item.get("crashes", {}).items()}
+        if item.get("status") == "in_progress" and item["claim"] not in self._unended:
+            died = Mark.from_map(item["attempt"]).fingerprint
+            crashes[died] = crashes.pop(died, 0) + 1
+        return dict(list(crashes.items())[-_CRASHES_KEPT:])
 
 
 def settled(item: Item, mark: Mark, tenant: str | None) -> Settled | None:
@@ -216,7 +247,7 @@ def _claim(item: Item, target: Target, mark: Mark, tenant: str | None) -> Claim:
         target=target,
         mark=mark,
         token=item["claim"],
-        stored=None if stored is None else _stored_picture(item),
+        stored=None if stored is None or item.get("in_doubt") else _stored_picture(item),
         crashes=int(item["crashes"].get(mark.fingerprint, 0)),
         ties=() if stored is None else _ties(item, mark, stored),
     )
@@ -238,15 +269,6 @@ def _ties(item: Item, mark: Mark, stored: Mark) -> tuple[str, ...]:
     if not same_second(mark, stored):
         return ()
     return (*item.get("ties", ()), stored.fingerprint)[-_TIES_KEPT:]
-
-
-def _crashes(item: Item) -> dict[str, int]:
-    """Deaths without a word by upload; a claim that was neither recorded nor released is one more."""
-    crashes = {name: int(count) for name, count in item.get("crashes", {}).items()}
-    if item.get("status") == "in_progress":
-        died = Mark.from_map(item["attempt"]).fingerprint
-        crashes = {**{name: count for name, count in crashes.items() if name != died}, died: crashes.get(died, 0) + 1}
-    return dict(list(crashes.items())[-_CRASHES_KEPT:])
 
 
 def _number(seconds: float) -> Decimal:

@@ -37,8 +37,8 @@ class Table:
             answer = self._client.get_item(TableName=self._name, Key=_key(target), ConsistentRead=True)
         return _plain(answer.get("Item", {}))
 
-    def update(self, target: Target, values: Mapping[str, Any], expected: tuple[str, object]) -> tuple[bool, Item]:
-        """Sets every value, or removes it where None, if the `expected` attribute has its value (None: is absent).
+    def update(self, target: Target, values: Mapping[str, Any], expected: Mapping[str, object]) -> tuple[bool, Item]:
+        """Sets every value, or removes it where None, if each `expected` attribute has its value (None: is absent).
 
         True and the new item; or False and the item that did not meet the condition.
         """
@@ -49,7 +49,7 @@ class Table:
                     TableName=self._name,
                     Key=_key(target),
                     UpdateExpression=change.expression,
-                    ConditionExpression=change.condition(*expected),
+                    ConditionExpression=change.condition(expected),
                     ExpressionAttributeNames=change.names,
                     ExpressionAttributeValues={name: _serialize(value) for name, value in change.operands.items()},
                     ReturnValues="ALL_NEW",
@@ -76,13 +76,17 @@ class _Change:
                 self.operands[f":v{number}"] = value
         self.expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
 
-    def condition(self, attribute: str, value: object) -> str:
-        """A condition expression: the attribute has this value, or is absent where that is None."""
-        self.names["#expected"] = attribute
-        if value is None:
-            return "attribute_not_exists(#expected)"
-        self.operands[":expected"] = value
-        return "#expected = :expected"
+    def condition(self, expected: Mapping[str, object]) -> str:
+        """A condition expression: each attribute has its value, or is absent where that is None."""
+        terms = []
+        for number, (attribute, value) in enumerate(expected.items()):
+            self.names[f"#e{number}"] = attribute
+            if value is None:
+                terms.append(f"attribute_not_exists(#e{number})")
+            else:
+                self.operands[f":e{number}"] = value
+                terms.append(f"#e{number} = :e{number}")
+        return " AND ".join(terms)
 
     def _place(self, path: str, number: int) -> str:
         """Placeholders for a path such as `crashes.ab12`, as several names are DynamoDB's reserved words."""
