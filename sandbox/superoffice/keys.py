@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -31,7 +31,7 @@ def private_pem(key: rsa.RSAPrivateKey, form: PrivateFormat = PrivateFormat.PKCS
 
 @dataclass(frozen=True)
 class Certificate:
-    """A server certificate for 127.0.0.1 and localhost, and the private authority that signed it."""
+    """A certificate for 127.0.0.1, localhost and SuperOffice Online's hosts, and the authority that signed it."""
 
     ca_pem: str
     chain_pem: str
@@ -53,7 +53,7 @@ def certificate() -> Certificate:
     authority, server = rsa_key("certificate authority"), rsa_key("server certificate")
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "SuperOffice stand-in authority")])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName("localhost"), x509.DNSName("*.superoffice.com"), x509.IPAddress(ip_address("127.0.0.1"))]
     signer = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
     ca = (
         _dated(x509.CertificateBuilder().subject_name(issuer).issuer_name(issuer).public_key(authority.public_key()))

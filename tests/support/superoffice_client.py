@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from image_ingest.deadline import Deadline
+from image_ingest.errors import Deferred
 from image_ingest.settings import SuperOfficeSettings
 from image_ingest.superoffice import Calls, SecretSource, SuperOffice
 from image_ingest.superoffice.pacing import Pacer
@@ -94,6 +97,20 @@ class Worker:
     ) -> int:
         """Uploads the picture; answers its blob id."""
         return self.client.put_image(target, image or picture(), Deadline(seconds), calls or Calls())
+
+
+@pytest.fixture(name="so")
+def stand_in() -> Iterator[StandIn]:
+    """A SuperOffice of its own for the test."""
+    with StandIn() as running:
+        yield running
+
+
+def deferred_by(worker: Worker, *, seconds: float = 30) -> Deferred:
+    """How the worker's upload is deferred."""
+    with pytest.raises(Deferred) as caught:
+        worker.put(seconds=seconds)
+    return caught.value
 
 
 def worker_of(stand_in: StandIn, auth: str = "basic", settings: SuperOfficeSettings | None = None) -> Worker:

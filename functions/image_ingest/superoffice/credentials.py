@@ -69,6 +69,7 @@ class Credential:
 
     def accepted(self, grant: Grant) -> None:
         """SuperOffice took it, which renews a sliding one."""
+        self._vain = None
         if grant.slides and grant is self._grant:
             self._ends = self._clock() + grant.lasts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, RSAPublicNumbers
@@ -16,6 +17,7 @@ _ELEMENT = re.compile(r"\s*<([A-Za-z]+)>([A-Za-z0-9+/=\s]*)</\1>\s*")
 _PARTS = ("Modulus", "Exponent", "P", "Q", "DP", "DQ", "InverseQ", "D")
 
 
+@lru_cache(maxsize=1)  # checking a key's numbers takes tens of milliseconds
 def load_private_key(text: str) -> RSAPrivateKey:
     """The key. Raises ValueError saying what is wrong, never repeating the text."""
     text = text.strip()

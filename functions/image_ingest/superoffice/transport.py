@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
@@ -86,7 +87,8 @@ class Transport:
     def __init__(self, ca_bundle: str | None, pacer: Pacer, sleep: Callable[[float], None] = time.sleep) -> None:
         self._pacer = pacer
         self._sleep = sleep
-        self._adapter = _Adapter(trusted(ca_bundle))
+        self._ca_bundle = ca_bundle
+        self._plain = _Adapter(None)
 
     def send(self, request: Request, attempt: Attempt) -> Answer:
         """The answer, after short retries of what a second try can cure at once.
@@ -125,12 +127,18 @@ class Transport:
             calls.status = answer.status
             return answer
 
+    @cached_property
+    def _verifying(self) -> _Adapter:
+        """Made when it is first needed, as reading all authorities takes long."""
+        return _Adapter(trusted(self._ca_bundle))
+
     def _answer(self, request: Request, seconds: float) -> Answer:
         try:
             headers = {"User-Agent": _USER_AGENT, **request.headers}
             prepared = requests.Request(request.method, request.url, headers, data=request.body).prepare()
             timeout = (min(_CONNECT_SECONDS, seconds), seconds)
-            sent = self._adapter.send(prepared, stream=True, timeout=timeout, proxies=_proxies(request.url))
+            adapter = self._verifying if request.url.startswith("https:") else self._plain
+            sent = adapter.send(prepared, stream=True, timeout=timeout, proxies=_proxies(request.url))
             with closing(sent) as response:
                 body = response.raw.read(_BODY_LIMIT + 1, decode_content=True)
                 return Answer(response.status_code, response.headers, body[:_BODY_LIMIT], len(body) > _BODY_LIMIT)
@@ -244,7 +252,7 @@ def _why_not_connected(error: BaseException, through: str) -> str:
 class _Adapter(HTTPAdapter):
     """Uses our connections and our trust, whatever bundle the environment or requests itself would add."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
         super().__init__(max_retries=0)
 

@@ -1,0 +1,293 @@
+"""Credentials are kept as long as they are good, renewed once when refused, and never shown."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from image_ingest.deadline import Deadline
+from image_ingest.errors import Deferred, IngestError, Rejected
+from image_ingest.target import Target
+from sandbox.superoffice import AUTHS, StandIn
+from tests.support.superoffice_client import (
+    Worker,
+    deferred_by,
+    puts,
+    stand_in,  # noqa: F401 - the fixture "so"
+    worker_of,
+)
+
+ERROR = '{"Error": true, "ErrorType": "SoException", "ErrorMessage": "You may not.", "ErrorSource": "x"}'
+JSON = {"Content-Type": "application/json"}
+LOGGING_IN = ("system_user", "refresh_token")
+
+
+@pytest.mark.parametrize("auth", LOGGING_IN)
+def test_ten_uploads_make_one_authentication_one_lookup_and_ten_puts(so: StandIn, auth: str) -> None:
+    worker = worker_of(so, auth)
+    for _ in range(10):
+        worker.put()
+    assert (so.authentications, so.state_lookups, puts(so), worker.secrets.reads) == (1, 1, 10, 1)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("auth", LOGGING_IN)
+def test_a_refused_credential_is_renewed_once(so: StandIn, auth: str, status: int) -> None:
+    worker = worker_of(so, auth)
+    worker.put()
+    so.world.refusal_status = status
+    so.expire_credentials()
+    worker.put()
+    assert (so.authentications, puts(so), worker.secrets.reads) == (2, 3, 2)
+    worker.put()
+    assert so.authentications == 2
+
+
+@pytest.mark.parametrize("auth", AUTHS)
+def test_a_passing_refusal_is_cured_by_one_retry_under_every_scheme(so: StandIn, auth: str) -> None:
+    worker = worker_of(so, auth)
+    so.fail(status=401)
+    worker.put()
+    assert puts(so) == 2
+
+
+@pytest.mark.parametrize("auth", AUTHS)
+def test_a_secret_that_was_rotated_is_read_anew(so: StandIn, auth: str) -> None:
+    worker = worker_of(so, auth)
+    worker.put()
+    so.rotate_credentials()
+    worker.secrets.content = so.secret(auth)
+    worker.put()
+    assert puts(so) == 3
+
+
+@pytest.mark.parametrize("auth", ["basic", "session", "ticket", "bearer"])
+def test_a_credential_that_stays_refused_is_unauthorized_and_its_secret_not_kept(so: StandIn, auth: str) -> None:
+    worker = worker_of(so, auth)
+    worker.put()
+    so.revoke_credentials()
+    refused = deferred_by(worker)
+    assert (refused.code, refused.outcome_unknown) == ("superoffice.unauthorized", False)
+    so.restore_credentials()
+    worker.secrets.content = so.secret(auth)
+    worker.put()
+
+
+@pytest.mark.parametrize("auth", LOGGING_IN)
+def test_a_refused_login_is_an_invalid_credential_and_asked_again(so: StandIn, auth: str) -> None:
+    so.revoke_credentials("Revoked")
+    worker = worker_of(so, auth)
+    refused = deferred_by(worker)
+    assert refused.code == "credentials.invalid"
+    assert "Revoked" in refused.message
+    assert puts(so) == 0
+    so.restore_credentials()
+    worker.put()
+    assert worker.secrets.reads == 2
+
+
+def test_a_system_user_that_stays_refused_is_unauthorized_never_forbidden(so: StandIn) -> None:
+    worker = worker_of(so, "system_user")
+    for status in (401, 403):
+        so.fail(times=2, status=status, body=ERROR, headers=JSON)
+        assert deferred_by(worker).code == "superoffice.unauthorized"
+        worker.put()
+
+
+@pytest.mark.parametrize("auth", [auth for auth in AUTHS if auth != "system_user"])
+def test_a_user_without_the_right_is_forbidden_after_one_renewal(so: StandIn, auth: str) -> None:
+    worker = worker_of(so, auth)
+    so.fail(times=2, status=403, body=ERROR, headers=JSON)
+    with pytest.raises(Rejected, match="You may not") as caught:
+        worker.put()
+    assert caught.value.code == "superoffice.forbidden"
+    assert puts(so) == 2
+
+
+def test_a_403_in_html_is_a_firewalls_and_gives_no_photo_up(so: StandIn) -> None:
+    so.fail(times=None, status=403, body="<html>Request blocked</html>")
+    assert deferred_by(worker_of(so, "refresh_token")).code == "superoffice.unexpected-answer"
+
+
+def test_a_credential_renewed_in_vain_is_not_renewed_for_every_upload(so: StandIn) -> None:
+    worker = worker_of(so, "refresh_token")
+    so.fail(times=None, status=403, body=ERROR, headers=JSON)
+    for number in range(1, 11):
+        with pytest.raises(Rejected):
+            worker.put(Target("person", number))
+    assert so.authentications == 2
+    assert puts(so) == 11
+    worker.clock.offset += 61
+    with pytest.raises(Rejected):
+        worker.put()
+    assert so.authentications == 3
+
+
+def test_a_ticket_lives_six_hours_from_its_last_use(so: StandIn) -> None:
+    worker = worker_of(so, "system_user")
+    worker.put()
+    for _ in range(4):
+        pass_time(so, worker, hours=5)
+        worker.put()
+    assert so.authentications == 1
+    pass_time(so, worker, hours=6)
+    worker.put()
+    assert so.authentications == 2
+    assert [call.status for call in so.called("PUT")] == [200] * 6
+
+
+def test_an_access_token_is_renewed_shortly_before_it_ends(so: StandIn) -> None:
+    so.world.token_seconds = 1200
+    worker = worker_of(so, "refresh_token")
+    worker.put()
+    pass_time(so, worker, hours=1000 / 3600)
+    worker.put()
+    assert so.authentications == 1
+    pass_time(so, worker, hours=150 / 3600)
+    worker.put()
+    assert so.authentications == 2
+    assert [call.status for call in so.called("PUT")] == [200] * 3
+
+
+def pass_time(so: StandIn, worker: Worker, hours: float) -> None:
+    so.advance(hours * 3600)
+    worker.clock.offset += hours * 3600
+
+
+@pytest.mark.parametrize("auth", LOGGING_IN)
+def test_threads_never_renew_at_the_same_time(so: StandIn, auth: str) -> None:
+    worker = worker_of(so, auth)
+    in_threads(worker.put, 6)
+    assert (so.authentications, so.state_lookups) == (1, 1)
+    so.expire_credentials()
+    in_threads(worker.put, 6)
+    assert so.authentications == 2
+    assert len([call for call in so.called("PUT") if call.status == 200]) == 12
+
+
+def in_threads(work: Callable[[], Any], number: int) -> None:
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except IngestError as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_rotation_to_another_tenant_takes_effect_with_the_next_attempt(so: StandIn) -> None:
+    worker = worker_of(so, "bearer")
+    worker.put()
+    tenant = worker.client.tenant(Deadline(5))
+    so.rotate_credentials()
+    so.world.tenant.name = "Cust99999"
+    worker.secrets.content = so.secret("bearer")
+    so.fail(status=401)
+    refused = deferred_by(worker)
+    assert "another tenant" in refused.message
+    assert puts(so) == 2
+    assert worker.client.tenant(Deadline(5)) == "Cust99999" != tenant
+    worker.put()
+
+
+def test_a_tenant_is_known_by_the_secret_alone(so: StandIn) -> None:
+    assert worker_of(so, "basic").client.tenant(Deadline(5)) == so.api(online=False)
+    assert worker_of(so, "system_user").client.tenant(Deadline(5)) == "Cust12345"
+    assert so.calls == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "retry_after"),
+    [
+        ({"status": 429, "headers": {"Retry-After": "30"}}, "superoffice.rate-limited", 30),
+        ({"status": 500}, "superoffice.unavailable", None),
+        ({"status": 503, "headers": {"Retry-After": "7"}}, "superoffice.unavailable", 7),
+        ({"status": 400, "body": "no"}, "credentials.invalid", None),
+        ({"status": 401}, "credentials.invalid", None),
+        ({"status": 404}, "credentials.invalid", None),
+        ({"status": 302, "headers": {"Location": "/elsewhere"}}, "superoffice.unexpected-answer", None),
+        ({"body": "<html>login</html>"}, "superoffice.unexpected-answer", None),
+        ({"body": "{}"}, "superoffice.unexpected-answer", None),
+        ({"drop": True}, "superoffice.unavailable", None),
+    ],
+)
+@pytest.mark.parametrize(("auth", "path"), [("system_user", "/Authenticate"), ("refresh_token", "/oauth/tokens")])
+def test_what_the_login_service_answers(  # noqa: PLR0917 - parameters of the test
+    so: StandIn, auth: str, path: str, failure: dict[str, Any], code: str, retry_after: float | None
+) -> None:
+    so.fail(times=None, path=path, **failure)
+    refused = deferred_by(worker_of(so, auth))
+    assert (refused.code, refused.retry_after, refused.outcome_unknown) == (code, retry_after, False)
+    assert puts(so) == 0
+    assert so.called("GET", "/elsewhere") == []
+
+
+@pytest.mark.parametrize("auth", LOGGING_IN)
+@pytest.mark.parametrize("failure", [{"status": 503}, {"drop": True}], ids=["503", "dropped"])
+def test_a_moments_trouble_at_the_login_is_overcome_at_once(so: StandIn, auth: str, failure: dict[str, Any]) -> None:
+    so.fail(times=2, path="/Authenticate", **failure)
+    so.fail(times=2, path="/oauth/tokens", **failure)
+    worker_of(so, auth).put()
+    assert so.authentications == 3
+
+
+@pytest.mark.parametrize("token", [None, 5, "", "two\nlines", "naïve"])
+def test_an_access_token_that_cannot_be_one(so: StandIn, token: object) -> None:
+    so.fail(path="/oauth/tokens", body=json.dumps({"access_token": token, "expires_in": 3600}), headers=JSON)
+    assert deferred_by(worker_of(so, "refresh_token")).code == "superoffice.unexpected-answer"
+    assert puts(so) == 0
+
+
+@pytest.mark.parametrize("auth", AUTHS)
+def test_secrets_never_reach_logs_or_exceptions(so: StandIn, auth: str, caplog: pytest.LogCaptureFixture) -> None:
+    canary = "c4nary5ecret"
+    document = so.secret(auth)
+    secrets = [str(value) for name, value in document.items() if name not in PUBLIC]
+    with caplog.at_level(logging.DEBUG):
+        worker = Worker(document | {"unknown": canary})
+        worker.put()
+        echo = " and ".join(secrets + list(so.calls[-1].headers.values()))
+        for failure in (
+            {"status": 400},
+            {"status": 401},
+            {"status": 403},
+            {"status": 302},
+            {"status": 500},
+            {"drop": True},
+        ):
+            body = '{"ErrorMessage": "you sent ' + echo.replace("\n", " ").replace('"', "'") + '"}'
+            so.fail(times=None, path="Image", body=body, headers=JSON, **failure)
+            shown = shown_by(worker)
+            for secret in (*secrets, canary):
+                assert secret not in shown
+            so.clear_weather()
+    for secret in (*secrets, canary):
+        assert secret not in caplog.text
+
+
+PUBLIC = {"auth", "base_url", "environment", "context_identifier", "login_url", "username", "client_id"}
+
+
+def shown_by(worker: Worker) -> str:
+    """All that the failure and everything behind it says of itself."""
+    with pytest.raises(IngestError) as caught:
+        worker.put()
+    said, error = "", caught.value.with_traceback(None)
+    chain: BaseException | None = error
+    while chain is not None:
+        said += f"{chain!r} {chain} {chain.args!r}\n"
+        chain = chain.__cause__ or chain.__context__
+    assert isinstance(error, Deferred | Rejected)
+    return said
