@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
@@ -41,7 +40,7 @@ class SandboxFailed(Exception):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a boto3 client signs with."""
+    """What a client signs with."""
 
     access_key: str = ACCOUNT_ID  # the embedded AWS takes the account's number for its administrator
     secret_key: str = "sandbox"
@@ -57,7 +56,7 @@ class EmbeddedAws:
         self._clients: dict[tuple[str, Credentials], Any] = {}
 
     def client(self, service: str, credentials: Credentials | None = None) -> Any:
-        """A boto3 client of this AWS, by default the administrator's, deaf to the machine's own AWS settings."""
+        """A client of this AWS, by default the administrator's, deaf to the machine's own AWS settings."""
         signer = credentials or Credentials()
         if (service, signer) not in self._clients:
             self._clients[service, signer] = self._new_client(service, signer)
@@ -105,7 +104,7 @@ class EmbeddedAws:
         session = botocore.session.Session(
             session_vars={"profile": unset, "config_file": nowhere, "credentials_file": nowhere}
         )
-        return boto3.Session(botocore_session=session).client(
+        return session.create_client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,
@@ -185,19 +184,20 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             process = _start(folder, listener, certificate, key)
             endpoint_url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        guard = _guard(process, folder)
         try:
             aws = EmbeddedAws(endpoint_url, certificate)
             _await_answer(aws, process, folder / "server.log")
             yield aws
         finally:
-            _stop(process)
+            _stop(process, guard)
 
 
 def _start(folder: Path, listener: socket.socket, certificate: Path, key: Path) -> subprocess.Popen[bytes]:
     with (folder / "server.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("_server.py")), str(listener.fileno()), certificate, key],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -246,14 +246,19 @@ def _await_answer(aws: EmbeddedAws, process: subprocess.Popen[bytes], log: Path)
     raise SandboxFailed(f"The embedded AWS did not answer within {START_SECONDS:.0f} s.")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _guard(process: subprocess.Popen[bytes], folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", str(Path(__file__).with_name("_guard.py")), str(process.pid), str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def _stop(process: subprocess.Popen[bytes], guard: subprocess.Popen[bytes]) -> None:
     """Kills the emulator with the functions it runs: they are one process group, and keep nothing worth saving."""
+    with guard:
+        guard.kill()
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-    end = time.monotonic() + 2
+    end = time.monotonic() + 0.5  # for the functions to die; where nobody reaps orphans, their ids stay
     with suppress(ProcessLookupError):
         while time.monotonic() < end:
             os.killpg(process.pid, 0)

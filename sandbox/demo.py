@@ -102,7 +102,7 @@ def _table(settled: Sequence[Settled], wrong: Mapping[Photo, str]) -> Table:
 
 def _row(superoffice: StandIn, result: Settled) -> Row:
     photo, picture = result.photo, stored_picture(superoffice, result)
-    return Row(photo.name, photo.about, photo.data, _target(photo), picture and picture.data, result.result)
+    return Row(photo.name, photo.about, photo.data, _target(photo), picture.data if picture else None, result.result)
 
 
 def _target(photo: Photo) -> str:

@@ -1,0 +1,92 @@
+"""The album through the deployed template, and what an outage of SuperOffice does to it."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+
+from PIL import Image
+
+from sandbox import _watch
+from sandbox.album import Photo, album
+from sandbox.aws import EmbeddedAws, Stack
+from sandbox.play import Settled, objections, play
+from sandbox.superoffice import StandIn
+from tests.support.sandbox_stacks import deploy
+
+
+def quietly(_: Settled) -> None:
+    """Nobody watches."""
+
+
+def shown(superoffice: StandIn, entity_type: str, index: int = -1) -> Image.Image:
+    return Image.open(io.BytesIO(superoffice.pictures(entity_type, 1)[index].data))
+
+
+def test_every_picture_of_the_album_arrives_as_it_should(aws: EmbeddedAws, superoffice: StandIn) -> None:
+    stack = deploy(aws, superoffice)
+    settled = play(stack, album(), quietly)
+    assert objections(stack, superoffice, settled) == {}
+
+    with shown(superoffice, "person", 0) as photo:  # was stored sideways
+        assert photo.size == (768, 1024)
+        assert not photo.getexif()
+        red, _, blue = photo.getpixel((384, 420))
+        assert red > blue, "there should be a face in the middle of the upper half"
+    with shown(superoffice, "project") as logo:
+        assert logo.format == "PNG"
+        assert logo.getpixel((0, 0))[3] == 0
+    with shown(superoffice, "product") as mug:
+        assert mug.size == (1000, 1000)
+    with shown(superoffice, "contact") as office:  # was CMYK
+        assert (office.format, office.mode) == ("JPEG", "RGB")
+    with shown(superoffice, "person") as newer:
+        assert newer.getpixel((5, 5))[1] > newer.getpixel((5, 5))[2], "the newer photo has a green wall"
+    assert len(superoffice.called("PUT")) == 5, "one call for each stored picture, none for the duplicate"
+
+
+def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, superoffice: StandIn) -> None:
+    stack = deploy(aws, superoffice)
+    before, during = uploads("logo.png"), uploads("office.tif", "mug.webp", "ada.jpg")
+    assert [result.outcome for result in play(stack, before, quietly)] == ["stored"]
+    superoffice.down()
+
+    deferred = play(stack, during, quietly)
+    assert {result.result for result in deferred} == {"superoffice.unavailable"}
+    for result in deferred:
+        assert result.photo.target is not None
+        assert _watch.ledger_item(stack, result.photo.target)["status"] == "deferred"
+    assert _watch.dead_letters(stack) == {}
+
+    superoffice.up()
+    wait_until_stored(stack, during)
+    assert _watch.dead_letters(stack) == {}
+    for photo in [*before, *during]:
+        assert photo.target is not None
+        picture = superoffice.picture(photo.target.entity_type, photo.target.entity_id)
+        assert picture is not None
+        assert _watch.ledger_item(stack, photo.target)["blob_id"] == picture.blob_id
+    assert waiting(stack) == 0
+
+
+def uploads(*names: str) -> list[Photo]:
+    return [photo for photo in album() if photo.name in names and not photo.repeats]
+
+
+def wait_until_stored(stack: Stack, photos: Sequence[Photo]) -> None:
+    """The first back-off is at most 30 seconds."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        items = [_watch.ledger_item(stack, photo.target) for photo in photos if photo.target]
+        if all(item["status"] == "stored" for item in items) and waiting(stack) == 0:
+            return
+        time.sleep(0.2)
+
+
+def waiting(stack: Stack) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = stack.aws.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["IngestQueueUrl"], AttributeNames=names
+    )
+    return sum(int(answer["Attributes"][name]) for name in names)
