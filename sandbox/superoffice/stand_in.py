@@ -13,6 +13,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.superoffice.image_api import image_api
 from sandbox.superoffice.keys import certificate, private_pem, rsa_key
 from sandbox.superoffice.login_api import api_address, login_api
+from sandbox.superoffice.lookups import Directory, lookups
 from sandbox.superoffice.server import Server
 from sandbox.superoffice.weather import Failure
 from sandbox.superoffice.world import Call, StoredPicture, Users, World
@@ -30,12 +31,14 @@ class StandIn:
 
     def __init__(self, port: int = 0, *, tls: bool = False) -> None:
         self.world = World()
+        self.directory = Directory()
         self._port = port
         self._tls = tls
         self._server: Server | None = None
         app = Flask("superoffice-stand-in")
         app.url_map.merge_slashes = False
         app.register_blueprint(image_api(self.world))
+        app.register_blueprint(lookups(self.world, self.directory))
         app.register_blueprint(login_api(self.world, lambda: self.url))
         self._app = app
 

@@ -1,0 +1,262 @@
+"""Bad weather: lost connections, slow and strange answers, the deadline, and what is known of a PUT afterwards."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from image_ingest.errors import Rejected
+from image_ingest.superoffice import Calls
+from sandbox.superoffice import StandIn
+from tests.support.superoffice_client import (
+    PERSON,
+    Worker,
+    deferred_by,
+    puts,
+    stand_in,  # noqa: F401 - the fixture "so"
+    worker_of,
+)
+from tests.support.superoffice_sockets import read_request, scripted_server
+
+ENDLESS = b"5" * 1_000_000  # dripping, it takes longer than any test run
+
+
+def basic(address: str) -> Worker:
+    """A worker whose SuperOffice is at the address."""
+    return Worker({"auth": "basic", "base_url": f"{address}/api", "username": "ingest", "password": "secret"})
+
+
+def test_a_dropped_connection_is_tried_again_at_once(so: StandIn) -> None:
+    worker = worker_of(so)
+    so.fail(times=2, drop=True)
+    worker.put()
+    assert (puts(so), len(so.pictures("person", 123))) == (3, 1)
+    assert worker.clock.slept == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("failure", [{"drop": True}, {"drop": True, "stores": True}, {"garbage": b"SSH-2.0-x\r\n\r\n"}])
+def test_a_connection_that_keeps_breaking_leaves_the_outcome_unknown(so: StandIn, failure: dict[str, Any]) -> None:
+    so.fail(times=None, **failure)
+    calls = Calls()
+    worker = worker_of(so)
+    lost = deferred_by(worker)
+    assert (lost.code, lost.outcome_unknown, puts(so)) == ("superoffice.unavailable", True, 3)
+    with pytest.raises(type(lost)):
+        worker.put(calls=calls)
+    assert (calls.count, calls.host, calls.status) == (3, "127.0.0.1", None)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_struggling_gateway_is_tried_again_at_once(so: StandIn, status: int) -> None:
+    so.fail(times=2, status=status)
+    worker_of(so).put()
+    so.fail(times=3, status=status)
+    refused = deferred_by(worker_of(so))
+    assert (refused.code, refused.outcome_unknown, puts(so)) == ("superoffice.unavailable", False, 6)
+
+
+@pytest.mark.parametrize("wait", ["0", "120"])
+def test_retry_after_is_left_to_the_queue(so: StandIn, wait: str) -> None:
+    so.fail(status=503, headers={"Retry-After": wait})
+    refused = deferred_by(worker_of(so))
+    assert (refused.retry_after, puts(so)) == (float(wait), 1)
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 429, 500, 501])
+def test_what_a_second_try_cannot_cure_is_not_tried_again(so: StandIn, status: int) -> None:
+    so.fail(times=None, status=status)
+    with pytest.raises((Rejected, type(deferred_by(basic("http://127.0.0.1:1"))))):
+        worker_of(so).put()
+    assert puts(so) == 1
+
+
+def test_a_loss_stays_unknown_when_the_last_answer_is_a_refusal_for_now(so: StandIn) -> None:
+    so.fail(drop=True)
+    so.fail(times=None, status=500)
+    refused = deferred_by(worker_of(so))
+    assert (refused.code, refused.outcome_unknown) == ("superoffice.unavailable", True)
+
+
+def test_a_loss_before_a_refused_login_stays_unknown(so: StandIn) -> None:
+    worker = worker_of(so, "refresh_token")
+    worker.put()
+    so.revoke_credentials()
+    so.fail(drop=True)
+    refused = deferred_by(worker)
+    assert (refused.code, refused.outcome_unknown) == ("credentials.invalid", True)
+
+
+def test_a_rejection_after_a_loss_is_a_rejection(so: StandIn) -> None:
+    so.remove("person", 123)
+    so.fail(drop=True)
+    with pytest.raises(Rejected) as caught:
+        worker_of(so).put()
+    assert caught.value.code == "superoffice.bad-request"
+
+
+def test_a_late_answer_is_not_waited_for_and_not_asked_again(so: StandIn) -> None:
+    so.fail(times=None, delay=60, stores=True)
+    late = deferred_by(worker_of(so), seconds=0.8)
+    assert (late.code, late.outcome_unknown, puts(so)) == ("superoffice.unavailable", True, 1)
+    assert so.picture("person", 123) is not None
+
+
+def test_a_put_that_arrives_after_everybody_gave_up(so: StandIn) -> None:
+    so.fail(holds=True, delay=60)
+    late = deferred_by(worker_of(so), seconds=0.8)
+    assert late.outcome_unknown
+    assert so.picture("person", 123) is None
+    assert so.land_held() == 1
+    assert so.picture("person", 123) is not None
+
+
+def test_a_dripping_body_does_not_outlive_the_deadline(so: StandIn) -> None:
+    so.fail(body=ENDLESS, drip=0.05)
+    late = deferred_by(worker_of(so), seconds=0.8)
+    assert (late.code, late.outcome_unknown, puts(so)) == ("superoffice.unavailable", True, 1)
+
+
+def test_dripping_headers_do_not_outlive_the_deadline() -> None:
+    def drip(connection: socket.socket, over: threading.Event) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not over.wait(0.05):
+            connection.sendall(b"x")
+
+    with scripted_server(drip) as address:
+        late = deferred_by(basic(address), seconds=0.8)
+    assert (late.code, late.outcome_unknown) == ("superoffice.unavailable", True)
+
+
+def test_a_server_that_never_reads_does_not_outlive_the_deadline() -> None:
+    def ignore(connection: socket.socket, over: threading.Event) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        over.wait(30)
+
+    with scripted_server(ignore) as address:
+        worker = basic(address)
+        image = type("Large", (), {"data": b"x" * 20_000_000, "content_type": "image/png"})
+        with pytest.raises(type(deferred_by(basic("http://127.0.0.1:1")))) as caught:
+            worker.put(image=image, seconds=0.8)  # type: ignore[arg-type]  # any picture
+    assert caught.value.outcome_unknown
+
+
+def test_without_time_nothing_is_sent(so: StandIn) -> None:
+    early = deferred_by(worker_of(so), seconds=0.2)
+    assert (early.code, early.outcome_unknown, so.calls) == ("worker.out-of-time", False, [])
+
+
+def test_little_time_means_no_second_try(so: StandIn) -> None:
+    so.fail(times=None, status=503)
+    deferred_by(worker_of(so), seconds=1.5)
+    assert puts(so) == 1
+
+
+def test_a_connection_kept_open_that_died_meanwhile_is_replaced() -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n59"
+
+    def answer_then_die(connection: socket.socket, _over: threading.Event) -> None:
+        read_request(connection)
+        connection.sendall(whole)
+        read_request(connection)
+
+    def answer(connection: socket.socket, over: threading.Event) -> None:
+        read_request(connection)
+        connection.sendall(whole)
+        over.wait(30)
+
+    with scripted_server(answer_then_die, answer) as address:
+        worker = basic(address)
+        calls = Calls()
+        assert worker.put() == 59
+        assert worker.put(calls=calls) == 59
+    assert calls.count == 2
+
+
+def test_a_body_that_breaks_off_is_no_answer(so: StandIn) -> None:
+    so.fail(times=None, body="59", headers={"Content-Length": "50"})
+    lost = deferred_by(worker_of(so))
+    assert (lost.code, lost.outcome_unknown) == ("superoffice.unavailable", True)
+
+
+def test_a_huge_body_is_read_only_in_part(so: StandIn) -> None:
+    so.fail(body=b"9" * 30_000_000)
+    huge = deferred_by(worker_of(so))
+    assert (huge.code, huge.outcome_unknown) == ("superoffice.unexpected-answer", False)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("auth", ["basic", "system_user"])
+def test_redirects_are_never_followed(so: StandIn, auth: str, status: int) -> None:
+    so.fail(status=status, headers={"Location": f"{so.url}/trap"}, path="/Image")
+    refused = deferred_by(worker_of(so, auth))
+    assert refused.code == "superoffice.unexpected-answer"
+    assert [call.path for call in so.calls if "trap" in call.path] == []
+
+
+@pytest.mark.parametrize(
+    "body", ["<html><form>Log in</form></html>", "", "null", "0", "-59", "2147483648", "[59]", '{"Message": "hello"}']
+)
+def test_a_200_without_blob_id_gives_no_photo_up(so: StandIn, body: str) -> None:
+    so.fail(times=None, status=200, body=body)
+    assert deferred_by(worker_of(so)).code == "superoffice.unexpected-answer"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
+def test_a_proxys_page_gives_no_photo_up(so: StandIn, status: int) -> None:
+    so.fail(times=None, status=status, body="<html><h1>Blocked</h1></html>")
+    assert deferred_by(worker_of(so)).code == "superoffice.unexpected-answer"
+
+
+@pytest.mark.parametrize(
+    ("entity", "code"),
+    [("person", "superoffice.bad-request"), ("project", "superoffice.not-found"), ("contact", "superoffice.not-found")],
+)
+def test_unknown_records(so: StandIn, entity: str, code: str) -> None:
+    target = type(PERSON)(entity, 5)  # type: ignore[arg-type]  # one of the four
+    so.remove(entity, 5)
+    with pytest.raises(Rejected) as caught:
+        worker_of(so, "system_user").put(target)
+    assert caught.value.code == code
+
+
+def test_cookies_are_not_kept(so: StandIn) -> None:
+    worker = worker_of(so)
+    so.fail(status=500, headers={"Set-Cookie": "tracking=1; Path=/"})
+    deferred_by(worker)
+    worker.put()
+    assert "Cookie" not in so.calls[-1].headers
+
+
+def test_nobody_listening(so: StandIn) -> None:
+    worker = worker_of(so, "system_user")
+    worker.put()
+    so.down()
+    refused = deferred_by(worker)
+    assert (refused.code, refused.outcome_unknown) == ("superoffice.unavailable", False)
+    assert "ConnectionRefusedError" in refused.message
+    so.up()
+    worker.put()
+
+
+def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_arguments: Any, **_named: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    refused = deferred_by(basic("https://crm.example.com"))
+    assert (refused.code, refused.outcome_unknown) == ("superoffice.unavailable", False)
+    assert "crm.example.com cannot be found" in refused.message
+
+
+def test_importing_the_client_leaves_the_heavy_libraries_alone() -> None:
+    code = (
+        "import sys, image_ingest.superoffice;"
+        "sys.exit(sum(name in sys.modules for name in ('cryptography', 'jwt', 'xml.etree.ElementTree')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "functions"}, check=False).returncode == 0
