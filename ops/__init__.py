@@ -1,0 +1,1 @@
+"""`image-ingest`, the operator's command line: upload, find out, send again, clean up."""

@@ -1,0 +1,5 @@
+"""`python -m ops` is `image-ingest`."""
+
+from ops.cli import main
+
+main()
