@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+import zipfile
 from collections.abc import Sequence
 
 from PIL import Image
 
 from sandbox import _watch
 from sandbox.album import Photo, album
-from sandbox.aws import EmbeddedAws, Stack
+from sandbox.aws import ARTIFACTS, EmbeddedAws, Stack
 from sandbox.play import Settled, objections, play
 from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import deploy
@@ -24,6 +25,12 @@ def shown(superoffice: StandIn, entity_type: str, index: int = -1) -> Image.Imag
     return Image.open(io.BytesIO(superoffice.pictures(entity_type, 1)[index].data))
 
 
+def colour(picture: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
+    value = picture.getpixel(place)
+    assert isinstance(value, tuple)
+    return value
+
+
 def test_every_picture_of_the_album_arrives_as_it_should(aws: EmbeddedAws, superoffice: StandIn) -> None:
     stack = deploy(aws, superoffice)
     settled = play(stack, album(), quietly)
@@ -32,18 +39,37 @@ def test_every_picture_of_the_album_arrives_as_it_should(aws: EmbeddedAws, super
     with shown(superoffice, "person", 0) as photo:  # was stored sideways
         assert photo.size == (768, 1024)
         assert not photo.getexif()
-        red, _, blue = photo.getpixel((384, 420))
+        red, _, blue = colour(photo, (384, 420))
         assert red > blue, "there should be a face in the middle of the upper half"
     with shown(superoffice, "project") as logo:
         assert logo.format == "PNG"
-        assert logo.getpixel((0, 0))[3] == 0
+        assert colour(logo, (0, 0))[3] == 0
     with shown(superoffice, "product") as mug:
         assert mug.size == (1000, 1000)
     with shown(superoffice, "contact") as office:  # was CMYK
         assert (office.format, office.mode) == ("JPEG", "RGB")
     with shown(superoffice, "person") as newer:
-        assert newer.getpixel((5, 5))[1] > newer.getpixel((5, 5))[2], "the newer photo has a green wall"
+        _, green, blue = colour(newer, (5, 5))
+        assert green > blue, "the newer photo has a green wall"
     assert len(superoffice.called("PUT")) == 5, "one call for each stored picture, none for the duplicate"
+
+
+def test_the_function_decodes_with_the_layer_s_pillow(aws: EmbeddedAws, superoffice: StandIn) -> None:
+    first = deploy(aws, superoffice)
+    s3, layer = aws.client("s3"), {"Bucket": ARTIFACTS, "Key": "layer.zip"}
+    sound = s3.get_object(**layer)["Body"].read()
+    s3.put_object(**layer, Body=layer_that_fails())
+    second = deploy(aws, superoffice)
+    s3.put_object(**layer, Body=sound)
+    assert [result.outcome for result in play(first, uploads("logo.png"), quietly)] == ["stored"]
+    assert [result.outcome for result in play(second, uploads("logo.png"), quietly, patience=5)] != ["stored"]
+
+
+def layer_that_fails() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("python/PIL/__init__.py", "raise ImportError")
+    return buffer.getvalue()
 
 
 def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, superoffice: StandIn) -> None:
