@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from image_ingest.deadline import Deadline
@@ -46,6 +47,7 @@ def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Pic
     seconds = deadline.bound(WALL_SECONDS)
     source_format = sniff(source)
     import_decoder(source_format)
+    _warm_up()
     memory = _memory_for(source)
     try:
         answer = run_isolated(
@@ -55,6 +57,13 @@ def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Pic
     except ChildDied as death:
         raise _verdict(death, out_of_time=seconds < WALL_SECONDS) from None
     return _picture(answer)
+
+
+@lru_cache(maxsize=1)
+def _warm_up() -> None:
+    from image_ingest.pictures.pipeline import warm_up
+
+    warm_up()
 
 
 def _memory_for(source: bytes) -> int:

@@ -46,6 +46,9 @@ def _by_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None
 
 
 def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    if image.mode == "RGB":
+        ImageCms.applyTransform(image, transform, inPlace=True)
+        return image
     result = ImageCms.applyTransform(image, transform)
     assert result is not None
     return result

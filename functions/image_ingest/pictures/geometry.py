@@ -11,7 +11,9 @@ from image_ingest.settings import PictureSettings
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 
-DRAFT_MARGIN = 1.5  # how many times the result's size a JPEG is decoded at least (docs/pictures.md, "Speed")
+# How many times the result's size a JPEG is decoded at least, both measured (docs/pictures.md, "Speed").
+PHOTO_MARGIN = 1.4
+LINE_ART_MARGIN = 2.8
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,15 @@ def _cover(source: Size, bounds: Size) -> Plan:
     return Plan(size, (left, top, left + across, top + down))
 
 
-def draft(image: ImageFile, goal: Plan) -> float:
+def draft(image: ImageFile, goal: Plan, margin: float) -> float:
     """Has a JPEG decoded at 1/2, 1/4 or 1/8 where that keeps enough detail; returns by how much it is smaller."""
     if image.format != "JPEG":
         return 1.0
     left, top, right, bottom = goal.box
     width, height = image.size
     wanted = (
-        max(1, round(goal.size[0] * DRAFT_MARGIN * width / (right - left))),
-        max(1, round(goal.size[1] * DRAFT_MARGIN * height / (bottom - top))),
+        max(1, round(goal.size[0] * margin * width / (right - left))),
+        max(1, round(goal.size[1] * margin * height / (bottom - top))),
     )
     drafted = image.draft(None, wanted)
     return width / drafted[1][2] if drafted else 1.0

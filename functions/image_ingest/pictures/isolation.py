@@ -19,7 +19,6 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NoReturn
 
 Cause = Literal["memory", "cpu", "stalled", "crashed", "no-process"]
@@ -158,10 +157,19 @@ def _take_limits(limits: Limits) -> None:
     _lower(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
     _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
     if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
-        _lower(resource.RLIMIT_DATA, pages * resource.getpagesize() + limits.memory)
+        _lower(resource.RLIMIT_DATA, _data_bytes() + limits.memory)
         with contextlib.suppress(OSError):  # if the kernel must kill, then the child, not the worker
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+            file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+            os.write(file, b"1000")
+            os.close(file)
+
+
+def _data_bytes() -> int:
+    """What RLIMIT_DATA counts of this process so far."""
+    file = os.open("/proc/self/statm", os.O_RDONLY)
+    pages = os.read(file, 200).split()[5]
+    os.close(file)
+    return int(pages) * resource.getpagesize()
 
 
 def _lower(what: int, limit: int) -> None:

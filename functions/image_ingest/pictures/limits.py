@@ -24,8 +24,9 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart marker
 
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes a pixel in Pillow's memory; else 4
-_DECODING = {"WEBP": 13, "AVIF": 6, "HEIF": 7, "GIF": 1, "BMP": 1}  # what the decoder holds beside it, measured
-_ROTATED_TIFF = 2  # Pillow turns a TIFF upright as a whole copy
+_DECODING = {"WEBP": 13, "AVIF": 6, "HEIF": 6, "GIF": 1, "BMP": 1}  # what the decoder holds beside it, measured
+_WEBP_CANVAS_BYTES = 8  # a pixel, before anything is decoded
+_COPIED = ("WEBP", "AVIF", "HEIF")  # their decoders keep the file beside the source
 _WORKING_BYTES = 24 * 2**20  # strips, decoder tables, colour transforms
 
 
@@ -50,8 +51,8 @@ def check_pixels(size: tuple[int, int], most: int) -> None:
         )
 
 
-def check_structure(source: bytes, source_format: str, most_pixels: int) -> None:
-    """Bounds what a decoder would walk through: JPEG scans and segments, TIFF directories.
+def check_structure(source: bytes, source_format: str, most_pixels: int, most_memory: int) -> None:
+    """Bounds what a decoder would walk through or hold before it tells a size: scans, segments, directories, canvas.
 
     Raises Rejected `image.too-many-pixels`, `image.unreadable`.
     """
@@ -59,16 +60,20 @@ def check_structure(source: bytes, source_format: str, most_pixels: int) -> None
         _check_jpeg(jpeg_structure(source), most_pixels)
     elif source_format == "TIFF":
         _check_tiff_directory(source)
+    elif source_format == "WEBP":
+        _check_webp_canvas(source, most_pixels, most_memory)
 
 
 def check_memory(image: Image, source: bytes, result: tuple[int, int], most: int) -> None:
     """Raises Rejected `image.too-many-pixels` when decoding `image`, not loaded yet, would take over `most` bytes."""
-    needed = estimate(image, source, result)
+    _refuse_over(most, estimate(image, source, result), image.format or "", image.size)
+
+
+def _refuse_over(most: int, needed: int, source_format: str, size: tuple[int, int]) -> None:
     if needed > most:
-        width, height = image.size
         raise Rejected(
             "image.too-many-pixels",
-            f"Decoding this {image.format} of {width} x {height} pixels would take about {needed >> 20} MiB; "
+            f"Decoding this {source_format} of {size[0]} x {size[1]} pixels would take about {needed >> 20} MiB; "
             f"the function's memory leaves {most >> 20} MiB.",
         )
 
@@ -77,10 +82,16 @@ def estimate(image: Image, source: bytes, result: tuple[int, int]) -> int:
     """Bytes that decoding and resizing will take at their peak (docs/pictures.md, "Memory")."""
     pixels = image.width * image.height
     stored = _STORED.get(image.mode, 4)
-    if image.format == "TIFF":
-        stored = stored * _ROTATED_TIFF + len(source) // pixels
+    if _is_turned_tiff(image):
+        stored *= 2
+    copied = len(source) if image.format in _COPIED else 0
     per_pixel = stored + _DECODING.get(image.format or "", 0)
-    return pixels * per_pixel + _coefficients(image, source) + 16 * result[0] * result[1] + _WORKING_BYTES
+    return copied + pixels * per_pixel + _coefficients(image, source) + 16 * result[0] * result[1] + _WORKING_BYTES
+
+
+def _is_turned_tiff(image: Image) -> bool:
+    """Pillow turns a TIFF upright by a whole copy."""
+    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(0x0112, 1) != 1
 
 
 def _coefficients(image: Image, source: bytes) -> int:
@@ -145,6 +156,25 @@ def _check_jpeg(structure: JpegStructure, most_pixels: int) -> None:
     check_pixels((structure.width, structure.height), most_pixels)
     if structure.scans > MAX_SCANS or structure.scans * pixels > max(MAX_SCANNED_PIXELS, 2 * pixels):
         raise Rejected("image.too-many-pixels", f"The JPEG has {structure.scans} or more scans, too many for its size.")
+
+
+def _check_webp_canvas(source: bytes, most_pixels: int, most_memory: int) -> None:
+    """The decoder holds the whole canvas from the moment it is made (WebP container specification)."""
+    size = _webp_canvas(source[12:30])
+    check_pixels(size, most_pixels)
+    _refuse_over(most_memory, size[0] * size[1] * _WEBP_CANVAS_BYTES, "WEBP", size)
+
+
+def _webp_canvas(head: bytes) -> tuple[int, int]:
+    if len(head) < 18:
+        raise Rejected("image.unreadable", "The WebP breaks off before it tells its size.")
+    if head[:4] == b"VP8X":
+        return int.from_bytes(head[12:15], "little") + 1, int.from_bytes(head[15:18], "little") + 1
+    if head[:4] == b"VP8L":
+        bits = int.from_bytes(head[9:13], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", head, 14)
+    return width & 0x3FFF, height & 0x3FFF
 
 
 def _check_tiff_directory(source: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 
 from PIL import Image, ImageCms
 
@@ -12,10 +13,10 @@ from image_ingest.errors import Rejected
 from image_ingest.pictures.colour import to_srgb
 from image_ingest.pictures.encoding import Encoded, encode_jpeg, encode_png, to_palette
 from image_ingest.pictures.formats import open_as
-from image_ingest.pictures.geometry import Plan, draft, plan
+from image_ingest.pictures.geometry import LINE_ART_MARGIN, PHOTO_MARGIN, Plan, draft, plan
 from image_ingest.pictures.limits import check_memory, check_pixels, check_structure
 from image_ingest.pictures.orientation import orientation_of, swaps_sides, turn_upright
-from image_ingest.pictures.shrinking import shrink
+from image_ingest.pictures.shrinking import has_flat_areas, shrink
 from image_ingest.settings import PictureSettings
 
 # Whatever decoders are known to raise for damaged files; MemoryError and bombs have a code of their own.
@@ -49,16 +50,51 @@ class Converted:
     source_format: str
 
 
+@dataclass(frozen=True)
+class _Decoded:
+    """A loaded picture at 1/`factor` of its size, and what part of it becomes how large."""
+
+    image: Image.Image
+    goal: Plan
+    factor: float
+
+    @property
+    def detail(self) -> float:
+        """How many of its pixels, side by side, become one of the result."""
+        left, _, right, _ = self.goal.box
+        return (right - left) / self.goal.size[0]
+
+
+def warm_up() -> None:
+    """Converts a picture of its own, so that children find loaded what every conversion loads once."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    buffer = BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "JPEG", icc_profile=profile)
+    convert(buffer.getvalue(), "JPEG", PictureSettings(), 2**30)
+
+
 def convert(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> Converted:
     """Takes at most `memory` bytes beside the source. Raises Rejected `image.unreadable`, `image.too-many-pixels`."""
-    check_structure(source, source_format, settings.max_source_pixels)
-    image, goal = _decoded(source, source_format, settings, memory)
-    return Converted(_encoded(image, goal, settings), "MPO" if "mp" in image.info else source_format)
+    decoded = _decode(source, source_format, settings, memory, PHOTO_MARGIN)
+    small = _small(decoded)
+    if decoded.factor > 1 and decoded.detail < LINE_ART_MARGIN and has_flat_areas(small):
+        small = _sharper(source, source_format, settings, memory) or small
+    encoded = _encode(decoded.image, small, settings.jpeg_quality)
+    return Converted(encoded, "MPO" if "mp" in decoded.image.info else source_format)
 
 
-def _decoded(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> tuple[Image.Image, Plan]:
+def _sharper(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> Image.Image | None:
+    """The result made from more detail, as lines and type need it, or None where memory does not allow it."""
     try:
-        return _load(source, source_format, settings, memory)
+        return _small(_decode(source, source_format, settings, memory, LINE_ART_MARGIN))
+    except Rejected:
+        return None
+
+
+def _decode(source: bytes, source_format: str, settings: PictureSettings, memory: int, margin: float) -> _Decoded:
+    try:
+        check_structure(source, source_format, settings.max_source_pixels, memory)
+        return _load(source, source_format, settings, memory, margin)
     except _BOMBS as bomb:
         raise Rejected("image.too-many-pixels", "Decoding the picture takes more memory than there is.") from bomb
     except _DECODER_ERRORS as error:
@@ -70,32 +106,39 @@ def _describe(source_format: str, error: Exception) -> str:
     return f"The {source_format} is damaged: {text or type(error).__name__}."
 
 
-def _load(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> tuple[Image.Image, Plan]:
+def _load(source: bytes, source_format: str, settings: PictureSettings, memory: int, margin: float) -> _Decoded:
     image = open_as(source_format, source)
     size = image.size
     check_pixels(size, settings.max_source_pixels)
     goal = _plan(image, size, settings)
-    factor = draft(image, goal)
+    factor = draft(image, goal, margin)
     check_memory(image, source, goal.size, memory)
     image.load()
-    size = size if factor > 1 else image.size
-    check_pixels(size, settings.max_source_pixels)
-    return image, _plan(image, size, settings).scaled(factor)
+    if factor == 1:
+        size = image.size  # a decoder may learn it, and the orientation, only now
+        check_pixels(size, settings.max_source_pixels)
+    return _Decoded(image, _plan(image, size, settings).scaled(factor), factor)
 
 
 def _plan(image: Image.Image, size: tuple[int, int], settings: PictureSettings) -> Plan:
     return plan(size, settings, sideways=swaps_sides(orientation_of(image)))
 
 
-def _encoded(image: Image.Image, goal: Plan, settings: PictureSettings) -> Encoded:
-    orientation, profile = orientation_of(image), image.info.get("icc_profile")
+def _small(decoded: _Decoded) -> Image.Image:
+    """The result as it is to be looked at: L, LA, RGB, RGBA, or an unchanged P."""
+    image, goal, profile = decoded.image, decoded.goal, decoded.image.info.get("icc_profile")
     if image.mode == "P" and not profile and goal.box == (0, 0, *goal.size) == (0, 0, *image.size):
-        return encode_png(turn_upright(image, orientation), image.info.get("transparency"))
-    _clear_deep_key(image)
-    small = turn_upright(to_srgb(_straight(shrink(image, goal)), profile), orientation)
-    if image.mode in ("P", "PA") or (image.format in _PALETTE_ALWAYS and image.mode in ("1", "L")):
+        return turn_upright(image, orientation_of(image))
+    _shorten_key(image)
+    return turn_upright(to_srgb(_straight(shrink(image, goal)), profile), orientation_of(image))
+
+
+def _encode(source: Image.Image, small: Image.Image, quality: int) -> Encoded:
+    if small.mode == "P":
+        return encode_png(small, small.info.get("transparency"))
+    if source.mode in ("P", "PA") or (source.format in _PALETTE_ALWAYS and source.mode in ("1", "L")):
         return encode_png(to_palette(small))
-    return encode_png(small) if small.mode in ("LA", "RGBA") else encode_jpeg(small, settings.jpeg_quality)
+    return encode_png(small) if small.mode in ("LA", "RGBA") else encode_jpeg(small, quality)
 
 
 def _straight(image: Image.Image) -> Image.Image:
@@ -103,7 +146,7 @@ def _straight(image: Image.Image) -> Image.Image:
     return image.convert(image.mode.upper()) if image.mode in ("La", "RGBa") else image
 
 
-def _clear_deep_key(image: Image.Image) -> None:
+def _shorten_key(image: Image.Image) -> None:
     """Pillow reads 16-bit RGB as 8-bit, but leaves the transparent colour (PNG tRNS) in 16 bits."""
     key = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:

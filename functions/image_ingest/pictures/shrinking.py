@@ -14,7 +14,8 @@ from PIL import Image
 
 from image_ingest.pictures.geometry import Box, Plan
 
-GAP = 2.0  # reduce by whole numbers down to this many times the result's size, then LANCZOS
+GAP = 3.0  # reduce by whole numbers down to this many times the result's size, then LANCZOS
+_FLAT = 0.2  # the share of one shade, which photos do not reach
 _STRIP_PIXELS = 1 << 19
 _WHITES = (1.0, 255.0, 65_535.0, 2.0**32 - 1)
 _RESIZABLE = {"L", "RGB", "CMYK", "YCbCr", "LAB", "La", "RGBa"}
@@ -30,6 +31,12 @@ def shrink(image: Image.Image, plan: Plan) -> Image.Image:
     if flat.size == plan.size and box == (0, 0, *flat.size):
         return flat
     return flat.resize(plan.size, Image.Resampling.LANCZOS, box, reducing_gap=GAP)
+
+
+def has_flat_areas(image: Image.Image) -> bool:
+    """Whether much of the picture is one shade, as in drawings and type, where every loss of sharpness shows."""
+    histogram = image.convert("L").histogram()
+    return max(map(sum, zip(histogram, histogram[1:], histogram[2:], strict=False))) > _FLAT * sum(histogram)
 
 
 def _converted(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:

@@ -1,0 +1,198 @@
+"""One hostile picture harms nothing but itself: not the process, not its streams and files, not the next picture."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from image_ingest import picture as picture_module
+from image_ingest.deadline import Deadline
+from image_ingest.errors import Deferred, Rejected
+from image_ingest.picture import prepare
+from image_ingest.pictures import pipeline
+from image_ingest.pictures.isolation import ChildDied, Limits, run_isolated
+from image_ingest.settings import PictureSettings
+from tests.support.corpus import scene
+from tests.support.picture_checks import prepared
+from tests.support.picture_makers import encoded
+
+LIMITS = Limits(memory=64 * 2**20, cpu_seconds=1, wall_seconds=20)
+
+
+def _crash() -> bytes:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return b""
+
+
+def _compute() -> bytes:
+    while True:
+        pass
+
+
+def _allocate() -> bytes:
+    return bytes(bytearray(b"x") * 200_000_000)
+
+
+def _raise() -> bytes:
+    raise ZeroDivisionError
+
+
+def _killed() -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b""
+
+
+def _answer_half() -> bytes:
+    os.write(3, b"\0\0\0\0\0\0\0\x09half")
+    os._exit(0)
+
+
+def _sleep() -> bytes:
+    time.sleep(60)
+    return b""
+
+
+def _open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind() -> Iterator[None]:
+    before = _open_files()
+    yield
+    assert _open_files() == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize(
+    ("work", "cause"),
+    [
+        (_crash, "crashed"),
+        (_raise, "crashed"),
+        (_answer_half, "crashed"),
+        (_killed, "memory"),
+        (_allocate, "memory"),
+        (_compute, "cpu"),
+    ],
+)
+def test_the_cause_of_a_death_is_told(work: Callable[[], bytes], cause: str) -> None:
+    with pytest.raises(ChildDied) as death:
+        run_isolated(work, LIMITS)
+    assert death.value.cause == cause
+
+
+def test_a_stall_ends_on_the_wall_clock() -> None:
+    with pytest.raises(ChildDied) as death:
+        run_isolated(_sleep, Limits(memory=2**26, cpu_seconds=2, wall_seconds=0.3))
+    assert death.value.cause == "stalled"
+
+
+def test_large_answers_arrive_whole() -> None:
+    answer = os.urandom(5_000_000)
+    assert run_isolated(lambda: answer, LIMITS) == answer
+
+
+def test_the_childs_output_and_exit_handlers_stay_its_own(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    handler = mark.touch
+    atexit.register(handler)
+    sys.stdout.write("pending")
+
+    def noisy() -> bytes:
+        os.write(1, b"out")
+        os.write(2, b"err")
+        return b"done"
+
+    assert run_isolated(noisy, LIMITS) == b"done"
+    atexit.unregister(handler)
+    assert tuple(capfd.readouterr()) == ("pending", "")
+    assert not mark.exists()
+
+
+def test_the_parents_connections_live_on() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        assert run_isolated(lambda: str(_open_files()).encode(), LIMITS)
+        left.sendall(b"still there")
+        assert right.recv(20) == b"still there"
+
+
+def test_it_works_among_threads_without_a_warning() -> None:
+    source = encoded(scene(), "JPEG")
+    stop = threading.Event()
+    idle = threading.Thread(target=stop.wait)
+    idle.start()
+    with warnings.catch_warnings(record=True) as caught, ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: prepared(source).data, range(12)))
+    stop.set()
+    idle.join()
+    assert len(set(results)) == 1
+    assert not caught
+
+
+@pytest.mark.parametrize(
+    ("work", "code"),
+    [
+        (_crash, "image.unreadable"),
+        (_killed, "image.too-many-pixels"),
+        (_compute, "image.too-many-pixels"),
+        (_allocate, "image.too-many-pixels"),
+    ],
+)
+def test_a_picture_that_kills_its_decoder_is_rejected_and_the_next_is_stored(
+    work: Callable[[], bytes], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_module, "CPU_SECONDS", 1)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "192")
+    source = encoded(scene(), "PNG")
+    prepared(source)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "convert", lambda *_: work())
+        with pytest.raises(Rejected) as refusal:
+            prepare(source, PictureSettings(), Deadline(30))
+    assert refusal.value.code == code
+    assert prepared(source).source_format == "PNG"
+
+
+def test_the_deadline_not_the_picture_is_blamed_for_want_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = encoded(scene(), "PNG")
+    prepared(source)
+    monkeypatch.setattr(pipeline, "convert", lambda *_: _sleep())
+    with pytest.raises(Deferred) as deferral:
+        prepare(source, PictureSettings(), Deadline(0.8))
+    assert deferral.value.code == "worker.out-of-time"
+    monkeypatch.setattr(picture_module, "WALL_SECONDS", 0.6)
+    with pytest.raises(Rejected) as refusal:
+        prepare(source, PictureSettings(), Deadline(30))
+    assert refusal.value.code == "image.too-many-pixels"
+
+
+def test_an_error_of_the_function_itself_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = encoded(scene(), "PNG")
+    prepared(source)
+    monkeypatch.setattr(pipeline, "convert", lambda *_: _raise())
+    with pytest.raises(Deferred, match="ZeroDivisionError") as deferral:
+        prepare(source, PictureSettings(), Deadline(30))
+    assert deferral.value.code == "worker.failed"
+
+
+def test_without_a_process_to_spare_it_is_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with pytest.raises(Deferred) as deferral:
+        prepare(encoded(scene(), "PNG"), PictureSettings(), Deadline(30))
+    assert deferral.value.code == "worker.failed"
