@@ -6,11 +6,13 @@ BIN := $(VENV)/bin
 SANDBOX := $(VENV)/sandbox-is-installed
 TESTS := $(VENV)/tests-are-installed
 CHECKOV := .venvs/checkov/bin/checkov
+SAM := .venvs/sam/bin/sam
+LAMBDA := .venvs/lambda/awslambdaric-is-installed
 
 export PHOTO AUTH MINUTES
 export PYTHONPATH := functions:.
 
-.PHONY: demo sandbox test lint types format documents bench fuzz
+.PHONY: demo sandbox test lint types format documents bench fuzz build lambda-tools
 
 demo: $(SANDBOX)  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	@$(BIN)/python -m sandbox.demo
@@ -18,7 +20,7 @@ demo: $(SANDBOX)  ## the main job on this machine; PHOTO=path adds a photo of yo
 sandbox: $(SANDBOX)  ## the whole stack on this machine, until Ctrl-C
 	@$(BIN)/python -m sandbox
 
-test: $(TESTS)  ## all tests
+test: $(TESTS) lambda-tools  ## all tests
 	$(BIN)/python -m pytest
 
 lint: $(TESTS) $(CHECKOV)  ## code and template
@@ -51,3 +53,18 @@ $(TESTS): $(SANDBOX) tests/requirements.txt
 $(CHECKOV):
 	$(PYTHON) -m venv .venvs/checkov
 	.venvs/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+
+build: $(SAM)  ## what Lambda runs, in .aws-sam/build; ARCHITECTURE=x86_64 for the other processor
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} \
+		$(SAM) build --parameter-overrides Architecture=$${ARCHITECTURE:-arm64}
+
+lambda-tools: $(SAM) $(LAMBDA)  ## SAM with its Lambda emulator, and Lambda's runtime client under Lambda's Python
+
+$(SAM):
+	$(PYTHON) -m venv .venvs/sam
+	.venvs/sam/bin/python -m pip install --quiet --disable-pip-version-check aws-sam-cli==1.170.0
+
+$(LAMBDA):
+	"$$($(PYTHON) layers/build.py python)" -m venv .venvs/lambda
+	.venvs/lambda/bin/python -m pip install --quiet --disable-pip-version-check awslambdaric==4.2.2
+	@touch $@

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = "3.13"  # of template.yaml; bytecode is good for this version only
@@ -79,7 +80,7 @@ def runtime_python() -> str:
         if answer == RUNTIME:
             return candidate
     raise BuildFailed(
-        f"There is no Python {RUNTIME}, which Lambda runs and which compiles its bytecode. Install it, for example with "
+        f"There is no Python {RUNTIME}, which Lambda runs and which compiles its bytecode. Install it, such as with "
         f"`uv python install {RUNTIME} --default`, `pyenv install {RUNTIME}` or `apt-get install python{RUNTIME}-venv`."
     )
 
@@ -218,7 +219,7 @@ def lock(part: Part, python: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _resolved(part: Part, python: str, architecture: str) -> list[dict[str, dict[str, dict[str, dict[str, str]]]]]:
+def _resolved(part: Part, python: str, architecture: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         asked = ["--dry-run", "--ignore-installed", "--target", folder, "--report", str(report)]

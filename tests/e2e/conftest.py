@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox.aws import EmbeddedAws, embedded_aws
 from sandbox.superoffice import StandIn
 from sandbox.superoffice.world import warm_up
+from tests.support.build_artifacts import Built, build_all
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +29,10 @@ def superoffice() -> Iterator[StandIn]:
 @pytest.fixture(scope="session", autouse=True)
 def _keys() -> None:
     warm_up()
+
+
+@pytest.fixture(scope="session")
+def built() -> Iterator[dict[str, Built]]:
+    """What `sam build` makes for each architecture."""
+    with tempfile.TemporaryDirectory(prefix="image-ingest-build-") as folder:
+        yield build_all(Path(folder))
