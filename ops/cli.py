@@ -13,6 +13,9 @@ from image_ingest import __version__
 from image_ingest.aws import deferral, error_code
 from image_ingest.errors import CATALOGUE, IngestError
 from ops import console
+from ops.explain import explain
+from ops.failures import failures
+from ops.status import status
 from ops.trouble import Trouble
 from ops.upload import missing, upload
 
@@ -46,6 +49,9 @@ app = typer.Typer(
 )
 app.command()(upload)
 app.command()(missing)
+app.command()(status)
+app.command()(explain)
+app.add_typer(failures, name="failures")
 
 
 @app.callback()

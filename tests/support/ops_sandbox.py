@@ -1,4 +1,4 @@
-"""The operator's command line run against the sandbox: the template deployed, the function running, SuperOffice there."""
+"""The operator's command line, run against the sandbox: the template deployed, its function running."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class OpsSandbox:
 
     def run(self, *arguments: object, answer: str | None = None, expect: int | None = 0) -> Run:
         """Runs `image-ingest ARGUMENTS` in this process; `answer` is typed in. Checks the exit status."""
-        with mock.patch.dict(os.environ, {**self.stack.aws.environment(), "COLUMNS": "140"}):
+        surroundings = {**self.stack.aws.environment(), "COLUMNS": "140"}
+        quick = mock.patch("ops.letters._POLL_SECONDS", 0)  # this AWS gives all it has at once
+        with mock.patch.dict(os.environ, surroundings), quick:
             result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answer)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -72,7 +74,8 @@ class OpsSandbox:
 
     def until(self, target: str, status: str) -> dict[str, Any]:
         """The item once it has this status."""
-        return waited_for(lambda: (item := self.item(target)).get("status") == status and item)
+        found: dict[str, Any] = waited_for(lambda: (item := self.item(target)).get("status") == status and item)
+        return found
 
     def dead_letters(self) -> int:
         """How many wait, visible or not."""
