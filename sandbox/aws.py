@@ -21,7 +21,7 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox import _packages
 from sandbox._certificate import self_signed
@@ -86,12 +86,15 @@ class EmbeddedAws:
         body = _packaged(template if template is not None else TEMPLATE.read_text())
         self._upload_packages()
         cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(
-            StackName=stack_name,
-            TemplateBody=body,
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in (parameters or {}).items()],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        )
+        try:
+            cloudformation.create_stack(
+                StackName=stack_name,
+                TemplateBody=body,
+                Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in (parameters or {}).items()],
+                Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            )
+        except ClientError as refusal:
+            raise SandboxFailed(f"The template was refused: {refusal}") from refusal
         outputs = self._outputs(stack_name)
         resources = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
         stack = Stack(self, stack_name, outputs, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources})
