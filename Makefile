@@ -20,14 +20,12 @@ demo: $(SANDBOX)  ## the main job on this machine; PHOTO=path adds a photo of yo
 sandbox: $(SANDBOX)  ## the whole stack on this machine, until Ctrl-C
 	@$(BIN)/python -m sandbox
 
-test: $(TESTS) lambda-tools  ## all tests
+test: $(TESTS) $(CHECKOV) lambda-tools  ## all tests
 	$(BIN)/python -m pytest
 
-lint: $(TESTS) $(CHECKOV)  ## code and template
+lint: $(TESTS)  ## the code; the template's linters run with the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
-	$(CHECKOV) --quiet --compact --framework cloudformation --skip-download -f template.yaml
 
 types: $(TESTS)
 	$(BIN)/mypy
