@@ -75,12 +75,19 @@ def warm_up() -> None:
 
 def convert(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> Converted:
     """Takes at most `memory` bytes beside the source. Raises Rejected `image.unreadable`, `image.too-many-pixels`."""
+    image, small = shrunk(source, source_format, settings, memory)
+    return Converted(_encode(image, small, settings.jpeg_quality), "MPO" if "mp" in image.info else source_format)
+
+
+def shrunk(
+    source: bytes, source_format: str, settings: PictureSettings, memory: int
+) -> tuple[Image.Image, Image.Image]:
+    """The decoded picture, and the result before it is encoded."""
     decoded = _decode(source, source_format, settings, memory, PHOTO_MARGIN)
     small = _small(decoded)
     if decoded.factor > 1 and decoded.detail < LINE_ART_MARGIN and has_flat_areas(small):
         small = _sharper(source, source_format, settings, memory) or small
-    encoded = _encode(decoded.image, small, settings.jpeg_quality)
-    return Converted(encoded, "MPO" if "mp" in decoded.image.info else source_format)
+    return decoded.image, small
 
 
 def _sharper(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> Image.Image | None:

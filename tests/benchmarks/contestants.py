@@ -1,0 +1,122 @@
+"""Ways to make an upright sRGB JPEG of bounded size out of a photo, each timed from bytes to bytes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageCms, ImageOps
+
+from image_ingest.deadline import Deadline
+from image_ingest.picture import prepare
+from image_ingest.settings import PictureSettings
+
+# Loaded by name, so that type checks pass where the packages of the bench are not installed.
+pyvips: Any = importlib.import_module("pyvips")
+simplejpeg: Any = importlib.import_module("simplejpeg")
+
+QUALITY = 85
+Contestant = Callable[[bytes, int], bytes]
+
+_SHARP = """
+const sharp = require('sharp'), fs = require('fs');
+require('readline').createInterface({input: process.stdin}).on('line', async line => {
+  const {path, box} = JSON.parse(line), data = fs.readFileSync(path), start = process.hrtime.bigint();
+  await sharp(data).rotate().resize(box, box, {fit: 'inside', withoutEnlargement: true})
+    .jpeg({quality: 85}).toBuffer();
+  console.log(Number(process.hrtime.bigint() - start) / 1e6);
+});
+"""
+
+
+def naive(source: bytes, box: int) -> bytes:
+    """A tutorial's way: everything decoded, resized, saved; lies on its side, with the wrong colours."""
+    with Image.open(BytesIO(source)) as image:
+        return _saved(image, box)
+
+
+def naive_icc(source: bytes, box: int) -> bytes:
+    """The same with orientation and colours put right, before the resize."""
+    with Image.open(BytesIO(source)) as image:
+        profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
+        upright = ImageOps.exif_transpose(image)
+        converted = ImageCms.profileToProfile(upright, profile, ImageCms.createProfile("sRGB"))
+        assert converted is not None
+        return _saved(converted, box)
+
+
+def _saved(image: Image.Image, box: int) -> bytes:
+    scale = min(box / image.width, box / image.height)
+    small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+    buffer = BytesIO()
+    small.save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def ours(source: bytes, box: int) -> bytes:
+    """This function, its child process included."""
+    return prepare(source, PictureSettings(max_width=box, max_height=box, jpeg_quality=QUALITY), Deadline(120)).data
+
+
+def vips(source: bytes, box: int) -> bytes:
+    """Libvips' own thumbnail operation, on all cores."""
+    small = pyvips.Image.thumbnail_buffer(source, box, height=box, size="down", export_profile="srgb")
+    return bytes(small.jpegsave_buffer(Q=QUALITY, keep="none"))
+
+
+def floor(source: bytes, box: int) -> bytes:
+    """What nobody beats: libjpeg-turbo's 1/8 decode and an encode; no box, no colours, no orientation."""
+    height, width, *_ = simplejpeg.decode_jpeg_header(source)
+    return bytes(simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(source, min_height=height // 8, min_width=width // 8)))
+
+
+CONTESTANTS: dict[str, Contestant] = {
+    "naive": naive,
+    "naive+ICC": naive_icc,
+    "ours": ours,
+    "pyvips": vips,
+    "floor": floor,
+}
+
+
+class Sharp:
+    """One Node process that times sharp itself; None of it where Node or the package is missing."""
+
+    def __init__(self) -> None:
+        node = shutil.which("node")
+        found = (
+            node and subprocess.run([node, "-e", "require('sharp')"], capture_output=True, check=False).returncode == 0
+        )
+        self._node = (
+            subprocess.Popen([node, "-e", _SHARP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            if node and found
+            else None
+        )
+
+    def __bool__(self) -> bool:
+        return self._node is not None
+
+    def milliseconds(self, path: Path, box: int) -> float:
+        assert self._node
+        assert self._node.stdin
+        assert self._node.stdout
+        self._node.stdin.write(json.dumps({"path": str(path), "box": box}) + "\n")
+        self._node.stdin.flush()
+        return float(self._node.stdout.readline())
+
+    def close(self) -> None:
+        if self._node:
+            self._node.communicate()
+
+
+def milliseconds(contestant: Contestant, source: bytes, box: int) -> float:
+    start = time.perf_counter()
+    contestant(source, box)
+    return (time.perf_counter() - start) * 1000

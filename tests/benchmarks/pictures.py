@@ -1,0 +1,224 @@
+"""Measures the picture pipeline against others on the same photos, in turns, in one run: `make bench`.
+
+Writes docs/pictures-bench.md and docs/pictures-bench.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import PIL
+from PIL import Image, ImageDraw, ImageFont
+
+from image_ingest.pictures import pipeline
+from tests.benchmarks.contestants import CONTESTANTS, Sharp, milliseconds, pyvips
+from tests.benchmarks.photos import photo_file
+from tests.benchmarks.quality import similarities
+from tests.support.picture_memory import measure as measure_memory
+
+DOCS = Path(__file__).parents[2] / "docs"
+PHOTOS = {
+    "2 MP": (2, False),
+    "12 MP": (12, False),
+    "24 MP": (24, False),
+    "48 MP": (48, False),
+    "24 MP progressive": (24, True),
+}
+BOXES = (512, 1024)
+COLOURS = {
+    "naive+ICC": "#b8b8b8",
+    "naive": "#8f8f8f",
+    "sharp": "#7fb3d5",
+    "pyvips": "#4a90c2",
+    "ours": "#1f8a4c",
+    "floor": "#d9c27a",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """`numerator` takes at least (or, with `most`, at most) `bound` times as long as `denominator`."""
+
+    photo: str
+    box: int
+    numerator: str
+    denominator: str
+    bound: float
+    most: bool = False
+
+
+TARGETS = (
+    *(Target(f"{mp} MP", 512, "naive", "ours", bound) for mp, bound in ((12, 3.0), (24, 2.7), (48, 3.5))),
+    *(Target(f"{mp} MP", 512, "naive+ICC", "ours", 6.0) for mp in (12, 24, 48)),
+    *(Target(f"{mp} MP", 512, "ours", "pyvips", 1.2, most=True) for mp in (12, 24, 48)),
+    *(Target(f"{mp} MP", 512, "ours", "floor", bound, most=True) for mp, bound in ((12, 1.7), (24, 1.5), (48, 1.3))),
+    *(Target(f"{mp} MP", 1024, "naive", "ours", 1.8) for mp in (12, 24, 48)),
+    *(Target(f"{mp} MP", 1024, "ours", "pyvips", 1.3, most=True) for mp in (12, 24, 48)),
+    Target("24 MP progressive", 512, "naive", "ours", 1.4),
+)
+
+
+@dataclass
+class Results:
+    """Milliseconds by photo, box and contestant; MiB by contestant at 24 MP, box 512; similarity by box and subject."""
+
+    times: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    quality: dict[int, dict[str, float]] = field(default_factory=dict)
+    load: tuple[float, float] = (0.0, 0.0)
+
+
+def measure(rounds: int) -> Results:
+    pyvips.cache_set_max(0)
+    before = os.getloadavg()[0]
+    results, sharp = Results(), Sharp()
+    for name, (megapixels, progressive) in PHOTOS.items():
+        for box in BOXES:
+            results.times[name, box] = _times(photo_file(megapixels, progressive=progressive), box, rounds, sharp)
+            sys.stdout.write(f"{name} {box} {results.times[name, box]}\n")
+    sharp.close()
+    results.load = (before, os.getloadavg()[0])
+    results.memory = {name: peak_in_fresh_process(name) for name in CONTESTANTS}
+    results.quality = {box: similarities(box, (2.9, 4.2, 5.7)) for box in BOXES}
+    return results
+
+
+def _times(path: Path, box: int, rounds: int, sharp: Sharp) -> dict[str, float]:
+    source = path.read_bytes()
+    samples: dict[str, list[float]] = {}
+    for turn in range(rounds + 1):
+        taken = {name: milliseconds(contestant, source, box) for name, contestant in CONTESTANTS.items()}
+        if sharp:
+            taken["sharp"] = sharp.milliseconds(path, box)
+        if turn:  # the first one warms up
+            for name, value in taken.items():
+                samples.setdefault(name, []).append(value)
+    return {name: round(statistics.median(values), 1) for name, values in samples.items()}
+
+
+def peak_in_fresh_process(contestant: str) -> float:
+    """MiB above what the process holds after its imports, the file included."""
+    command = [sys.executable, "-m", "tests.benchmarks.pictures", "--memory-of", contestant]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def own_peak(contestant: str) -> float:
+    path = photo_file(24)
+    if contestant == "ours":  # works in a child process
+        pipeline.warm_up()
+        return round((measure_memory(path)["used"] + path.stat().st_size) / 2**20, 1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    CONTESTANTS[contestant](path.read_bytes(), 512)
+    return round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, 1)
+
+
+def table(results: Results) -> str:
+    return "\n".join(
+        (*_head(results.load), "", *_time_lines(results), "", *_target_lines(results), "", *_other_lines(results), "")
+    )
+
+
+def _head(load: tuple[float, float]) -> Iterator[str]:
+    before, after = load
+    yield "# Pictures: the bench"
+    yield ""
+    yield "Made by `make bench`: one run, the contestants in turns, medians in milliseconds from bytes to bytes."
+    yield f"Pillow {PIL.__version__}, libvips {'.'.join(str(pyvips.version(i)) for i in range(3))}, "
+    yield f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores. "
+    yield f"Load of the machine (waiting and running processes): {before:.1f} before the run, {after:.1f} after it. "
+    yield "What each contestant does: `tests/benchmarks/contestants.py`."
+    yield "`ours` includes the child process that every picture is decoded in; no other has one."
+
+
+def _time_lines(results: Results) -> Iterator[str]:
+    names = [name for name in COLOURS if name in next(iter(results.times.values()))]
+    yield "| photo → box | " + " | ".join(names) + " | naive / ours | ours / pyvips | ours / floor |"
+    yield "|---|" + "--:|" * (len(names) + 3)
+    for (photo, box), times in results.times.items():
+        ratios = ((times["naive"], times["ours"]), (times["ours"], times["pyvips"]), (times["ours"], times["floor"]))
+        cells = [f"{times[name]:.0f}" for name in names] + [f"{a / b:.2f}" for a, b in ratios]
+        yield f"| {photo} → {box} | " + " | ".join(cells) + " |"
+
+
+def _target_lines(results: Results) -> Iterator[str]:
+    yield "## Targets"
+    yield ""
+    yield "| photo → box | ratio | target | measured | |"
+    yield "|---|---|--:|--:|---|"
+    for target in TARGETS:
+        times = results.times[target.photo, target.box]
+        measured = times[target.numerator] / times[target.denominator]
+        met = measured <= target.bound if target.most else measured >= target.bound
+        sign = "at most" if target.most else "at least"
+        ratio = f"{target.numerator} / {target.denominator}"
+        verdict = "met" if met else "**missed**"
+        yield f"| {target.photo} → {target.box} | {ratio} | {sign} {target.bound} | {measured:.2f} | {verdict} |"
+    share = results.memory["naive"] / results.memory["ours"]
+    verdict = "met" if share >= 5 else "**missed**"
+    yield f"| 24 MP → 512 | peak memory, naive / ours | at least 5 | {share:.1f} | {verdict} |"
+    for box, quality in results.quality.items():
+        verdict = "met" if quality["photo"] >= 0.994 else "**missed**"
+        yield f"| photo → {box} | similarity to full decode | at least 0.994 | {quality['photo']:.4f} | {verdict} |"
+
+
+def _other_lines(results: Results) -> Iterator[str]:
+    yield "## Memory and quality"
+    yield ""
+    yield "Peak memory above import, 24 MP → 512, each in a fresh process, the file included, in MiB: "
+    yield ", ".join(f"{name} {mebibytes:.0f}" for name, mebibytes in results.memory.items()) + "."
+    yield ""
+    yield "Similarity to the result of a full decode, before encoding (SSIM, the least of sources 2.9, 4.2 and 5.7 times "
+    yield "the box): "
+    parts = (
+        f"{name} → {box} {value:.4f}" for box, quality in results.quality.items() for name, value in quality.items()
+    )
+    yield ", ".join(parts) + "."
+
+
+def chart(results: Results) -> Image.Image:
+    """Bars of milliseconds, box 512."""
+    photos = [(photo, times) for (photo, box), times in results.times.items() if box == 512 and photo != "2 MP"]
+    names = [name for name in COLOURS if name in photos[0][1]]
+    row, group = 26, 26 * len(names) + 46
+    picture = Image.new("RGB", (1000, 70 + group * len(photos)), "white")
+    pen = ImageDraw.Draw(picture)
+    font, bold = ImageFont.load_default(16), ImageFont.load_default(20)
+    longest = max(max(times[name] for name in names) for _, times in photos)
+    pen.text((20, 16), "Photo to 512 pixels, upright and sRGB: milliseconds, less is better", fill="black", font=bold)
+    for i, (photo, times) in enumerate(photos):
+        top = 60 + i * group
+        pen.text((20, top), photo, fill="black", font=bold)
+        for j, name in enumerate(names):
+            y, length = top + 30 + j * row, 700 * times[name] / longest
+            pen.text((30, y + 2), name, fill="black", font=font)
+            pen.rectangle((130, y, 130 + length, y + row - 6), fill=COLOURS[name])
+            pen.text((138 + length, y + 2), f"{times[name]:.0f}", fill="black", font=font)
+    return picture
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory-of", choices=CONTESTANTS, help="print one contestant's peak memory and stop")
+    options = parser.parse_args()
+    if options.memory_of:
+        sys.stdout.write(f"{own_peak(options.memory_of)}\n")
+        return
+    results = measure(options.rounds)
+    DOCS.mkdir(exist_ok=True)
+    (DOCS / "pictures-bench.md").write_text(table(results), encoding="utf-8")
+    chart(results).save(DOCS / "pictures-bench.png", optimize=True)
+    sys.stdout.write(table(results))
+
+
+if __name__ == "__main__":
+    main()
