@@ -13,8 +13,13 @@ from image_ingest import __version__
 from image_ingest.aws import deferral, error_code
 from image_ingest.errors import CATALOGUE, IngestError
 from ops import console
+from ops.backfill import backfill
+from ops.doctor import doctor
 from ops.explain import explain
 from ops.failures import failures
+from ops.remove import forget, remove
+from ops.resend import resend
+from ops.secret import secret
 from ops.status import status
 from ops.trouble import Trouble
 from ops.upload import missing, upload
@@ -51,6 +56,12 @@ app.command()(upload)
 app.command()(missing)
 app.command()(status)
 app.command()(explain)
+app.command()(resend)
+app.command()(backfill)
+app.command()(remove)
+app.command()(forget)
+app.command()(doctor)
+app.add_typer(secret, name="secret")
 app.add_typer(failures, name="failures")
 
 

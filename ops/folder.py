@@ -55,11 +55,10 @@ class Folder:
         expression = compile_pattern(pattern)
         reading, others = Reading(), []
         for relative, _ in self._files():
-            match = expression.fullmatch(unicodedata.normalize("NFC", relative))
-            if match is None:
+            values = values_in(expression, relative)
+            if values is None:
                 others.append(relative)
                 continue
-            values = {_PLACEHOLDERS[name][0]: value for name, value in match.groupdict().items()}
             try:
                 reading.rows.append(Row(None, relative, who(values, entity_type)))
             except ValueError as problem:
@@ -108,6 +107,12 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         raise misuse("--pattern must say where the record is named, for example '{entity}/{id}.*' or '{email}.*'.")
     anywhere = "" if "/" in pattern else "(?:.*/)?"
     return re.compile(anywhere + "".join(parts) + extension, re.IGNORECASE | re.DOTALL)
+
+
+def values_in(expression: re.Pattern[str], name: str) -> dict[str, str] | None:
+    """The columns that a name holds by a compiled pattern; None where it does not match."""
+    match = expression.fullmatch(_normal(name))
+    return match and {_PLACEHOLDERS[placeholder][0]: value for placeholder, value in match.groupdict().items()}
 
 
 def _normal(name: str) -> str:

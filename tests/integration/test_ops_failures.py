@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ops_sandbox import OpsSandbox, Run, ops_sandbox, waited_for
+from tests.support.ops_sandbox import OpsSandbox, Run, ops_sandbox
 from tests.support.stack import photo
 
 
@@ -59,6 +59,7 @@ def test_reading_dead_letters_takes_none_and_predicts_each(sandbox: OpsSandbox) 
     sandbox.put("f/unknown.jpg", photo(), "person#2000001")
     sandbox.superoffice.fail(None, status=403, body='{"Error": true, "ErrorMessage": "no rights"}', path="/13/Image")
     sandbox.put("f/rights.jpg", photo(), "person#13")
+    sandbox.until_quiet()
     sandbox.put("f/rights.jpg", photo("red"), "person#13")
     sandbox.until_dead_letters(6)
     sandbox.superoffice.clear_weather()
@@ -95,7 +96,7 @@ def test_a_prediction_comes_true(sandbox: OpsSandbox) -> None:
     run = sandbox.run("failures", "replay", "--code", "superoffice.forbidden", "--yes")
     assert "2 dead letters are on their way" in run.out
     assert sandbox.until("person#22", "stored")["key"] == "other.jpg"
-    waited_for(lambda: not sandbox.waiting())
+    sandbox.until_quiet()
     assert sandbox.item("person#21")["version_id"] == newer
     assert sandbox.dead_letters() == 0
 
@@ -108,7 +109,7 @@ def test_all_are_replayed_only_after_yes_and_by_hand_where_the_queue_has_no_move
     assert sandbox.dead_letters() == 12
     run = sandbox.run("failures", "replay", "--all", "--per-second", "500", "--json", "--yes")
     assert run.data["replayed"] == 12
-    waited_for(lambda: not sandbox.waiting())
+    sandbox.until_quiet()
     assert sandbox.dead_letters() == 0
     sandbox.run("failures", "replay", expect=2)
 

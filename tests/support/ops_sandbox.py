@@ -85,6 +85,10 @@ class OpsSandbox:
         """Messages on the ingest queue, visible or not."""
         return self._count("IngestQueueUrl")
 
+    def until_quiet(self) -> None:
+        """Every upload so far is settled; two for one target at once would only make one of them wait."""
+        waited_for(lambda: not self.waiting())
+
     def until_dead_letters(self, count: int) -> None:
         waited_for(lambda: self.dead_letters() == count and not self.waiting())
 
@@ -96,7 +100,7 @@ class OpsSandbox:
         """No dead letters, no bad weather, and the right credential."""
         self.superoffice.clear_weather()
         self.stack.put_secret(self.superoffice.secret("basic"))
-        waited_for(lambda: not self.waiting())
+        self.until_quiet()
         self.client("sqs").purge_queue(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"])
 
     def _count(self, queue: str) -> int:
