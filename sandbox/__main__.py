@@ -1,4 +1,4 @@
-"""`python -m sandbox` keeps a deployed stack and a SuperOffice stand-in up until Ctrl-C.
+"""`python -m sandbox` keeps a deployed stack, a SuperOffice stand-in and a page that shows them up until Ctrl-C.
 
 Standard output holds the lines to paste into another shell; AUTH is the credential scheme (default system_user).
 """
@@ -11,31 +11,48 @@ import sys
 import threading
 
 from sandbox._signals import ended_by_signals
-from sandbox.aws import embedded_aws
+from sandbox.aws import SandboxFailed, embedded_aws
+from sandbox.page import Page
 from sandbox.superoffice import AUTHS, StandIn
 from sandbox.superoffice.world import warm_up
 
 
-def main() -> None:
-    """Starts, prints the exports, and waits."""
+def main() -> int:
+    """Starts, prints the exports, and waits. The exit status: 1 if it did not start, 2 for a wrong AUTH."""
+    auth = os.environ.get("AUTH") or AUTHS[0]
+    if auth not in AUTHS:
+        print(f"AUTH must be one of {', '.join(AUTHS)}.", file=sys.stderr)
+        return 2
+    try:
+        with ended_by_signals():
+            _run(auth)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+    except SandboxFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(auth: str) -> None:
     warm_up()
-    with ended_by_signals(), StandIn() as superoffice, embedded_aws() as aws:
+    with StandIn() as superoffice, embedded_aws() as aws:
         stack = aws.deploy()
-        stack.put_secret(superoffice.secret(os.environ.get("AUTH") or AUTHS[0]))
-        for name, value in {**aws.environment(), **stack.outputs, "SUPEROFFICE_URL": superoffice.url}.items():
-            print(f"export {name}={shlex.quote(value)}", flush=True)
-        print(
-            f"\nThe stack {stack.name} is up. Paste these lines into another shell; then for example\n"
-            '  aws s3 cp photo.jpg "s3://$UploadBucketName/" --metadata entity-type=person,entity-id=1\n'
-            "Ctrl-C ends it and leaves nothing behind.",
-            file=sys.stderr,
-            flush=True,
-        )
-        try:
+        stack.put_secret(superoffice.secret(auth))
+        with Page(stack, superoffice) as page:
+            exports = {"SUPEROFFICE_URL": superoffice.url, "SANDBOX_URL": page.url}
+            for name, value in {**aws.environment(), **stack.outputs, **exports}.items():
+                print(f"export {name}={shlex.quote(value)}", flush=True)
+            print(
+                f"\nSee it live: {page.url}\n\n"
+                f"The stack {stack.name} is up. Paste the lines above into another shell; then for example\n"
+                '  aws s3 cp photo.jpg "s3://$UploadBucketName/" --metadata entity-type=person,entity-id=1\n'
+                "Ctrl-C ends it and leaves nothing behind.",
+                file=sys.stderr,
+                flush=True,
+            )
             threading.Event().wait()
-        except KeyboardInterrupt:
-            print(file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,0 +1,106 @@
+// Small tools for building a page from states: every text goes through textContent.
+
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.classList.add("icon");
+  svg.append(use);
+  return svg;
+}
+
+/** Makes the parent's children match the items, keeping those that stay: focus and animations survive. */
+export function sync(parent, items, keyOf, create, update) {
+  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let place = parent.firstElementChild;
+  for (const item of items) {
+    const key = String(keyOf(item));
+    let child = old.get(key);
+    if (child) old.delete(key);
+    else {
+      child = create(item);
+      child.dataset.key = key;
+    }
+    if (child === place) place = place.nextElementSibling;
+    else parent.insertBefore(child, place);
+    update(child, item);
+  }
+  for (const child of old.values()) child.remove();
+}
+
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export async function post(path, body) {
+  const answer = await fetch(path, { method: "POST", body });
+  const document_ = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(document_.problem || `The page answered ${answer.status}.`);
+  return document_;
+}
+
+export function complain(error) {
+  document.getElementById("alert").textContent = error ? error.message : "";
+}
+
+/** A click handler that posts and tells what went wrong. */
+export function doing(action) {
+  return async (event) => {
+    const button = event.currentTarget;
+    complain(null);
+    button.disabled = true;
+    try {
+      await action(event);
+    } catch (error) {
+      complain(error);
+    } finally {
+      button.disabled = false;
+    }
+  };
+}
+
+export function targetName(target) {
+  if (!target) return "nobody";
+  const [type, id] = target.split("#");
+  return `${type} ${id}`;
+}
+
+export function size(bytes) {
+  return bytes < 1000 ? `${bytes} bytes` : bytes < 1e6 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+export function seconds(value) {
+  return value < 0.1 ? "0.1 s" : value < 10 ? `${value.toFixed(1)} s` : value < 100 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`;
+}
+
+export function clock(at) {
+  return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+}
+
+/** Words that count down to a moment; tick() keeps them true. */
+export function until(element, at) {
+  element.dataset.until = at;
+  tickOne(element);
+}
+
+function tickOne(element) {
+  const left = Math.max(0, Math.round(Number(element.dataset.until) - Date.now() / 1000));
+  const words = left === 0 ? "now" : left < 100 ? `in ${left} s` : `in ${Math.floor(left / 60)} min ${left % 60} s`;
+  setText(element, words);
+}
+
+export function tick() {
+  document.querySelectorAll("[data-until]").forEach(tickOne);
+}

@@ -1,0 +1,130 @@
+// SuperOffice's side: a card for each record, and before and after.
+
+import { h, icon, setText, size, sync, targetName } from "./dom.js";
+
+const EXAMPLES = ["person#1", "contact#1", "project#1", "product#1"];
+const UNDER_WAY = new Set(["queued", "working"]);
+const WORDS = { queued: "on its way", working: "on its way", deferred: "a newer one waits", died: "a newer one waits", rejected: "the newest was refused" };
+
+let uploads = [];
+
+export function drawRecords(state) {
+  uploads = state.uploads;
+  const known = new Map(state.records.map((record) => [record.target, record]));
+  const targets = new Set([...EXAMPLES, ...known.keys()]);
+  const cards = [...targets].map((target) => known.get(target) || { target, pictures: [] });
+  sync(document.getElementById("records"), cards, (card) => card.target, createCard, updateCard);
+}
+
+export function address(target, picture) {
+  const [type, id] = target.split("#");
+  return `/pictures/${type}/${id}/${picture.number}?at=${picture.at}`;
+}
+
+function createCard(card) {
+  const frame = h("button", { type: "button", className: "frame" }, icon(card.target.split("#")[0]));
+  frame.addEventListener("click", () => frame.shown && compare(card.target, frame.shown));
+  return h(
+    "li",
+    {},
+    frame,
+    h("div", { className: "caption" }, h("h3"), h("span", { className: "facts" }), h("span", { className: "news" })),
+    h("ul", { className: "history" }),
+  );
+}
+
+function updateCard(element, card) {
+  const picture = card.pictures.at(-1);
+  const newest = uploads.find((upload) => upload.target === card.target);
+  const words = newest ? WORDS[newest.state] : undefined;
+  setText(element.querySelector("h3"), targetName(card.target));
+  setText(
+    element.querySelector(".facts"),
+    picture ? `${picture.width} × ${picture.height} · ${size(picture.bytes)} · blob ${picture.blob_id}` : "no picture yet",
+  );
+  const news = element.querySelector(".news");
+  setText(news, words || "");
+  news.dataset.state = words ? newest.state : "";
+  element.classList.toggle("under-way", newest !== undefined && UNDER_WAY.has(newest.state));
+  showPicture(element.querySelector(".frame"), card.target, picture);
+  drawHistory(element.querySelector(".history"), card);
+}
+
+function showPicture(frame, target, picture) {
+  frame.disabled = !picture;
+  if (!picture) frame.setAttribute("aria-label", `${targetName(target)} has no picture yet`);
+  if (!picture || frame.shown?.at === picture.at) return;
+  frame.shown = picture;
+  frame.setAttribute("aria-label", `${targetName(target)}, blob ${picture.blob_id}: before and after`);
+  frame.replaceChildren(h("img", { src: address(target, picture), alt: `${targetName(target)} as SuperOffice shows it`, width: picture.width, height: picture.height }));
+}
+
+function drawHistory(list, card) {
+  sync(
+    list,
+    card.pictures.slice(0, -1),
+    (picture) => picture.at,
+    (picture) =>
+      h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", onclick: () => compare(card.target, picture), title: `Earlier: blob ${picture.blob_id}` },
+          h("img", { src: address(card.target, picture), alt: `Earlier picture of ${targetName(card.target)}, blob ${picture.blob_id}` }),
+        ),
+      ),
+    () => {},
+  );
+}
+
+/** Shows what came and what SuperOffice made of it; either may be missing. */
+export function compare(target, picture, upload) {
+  upload ||= uploads.find((one) => one.target === target && one.blob_id === picture.blob_id);
+  const dialog = document.getElementById("compare");
+  setText(document.getElementById("compare-title"), `${targetName(target)}${upload ? `: ${upload.key}` : ""}`);
+  fill("after", picture && address(target, picture), picture && described(picture), "not stored", "person");
+  fill("before", upload && `/originals/${upload.id}/preview`, "", "no picture", "file");
+  document.getElementById("done").replaceChildren();
+  dialog.showModal();
+  if (upload) tellFacts(upload, picture);
+}
+
+function described(picture) {
+  return `${kind(picture.content_type)}, ${picture.width} × ${picture.height}, ${size(picture.bytes)}, blob ${picture.blob_id}`;
+}
+
+function kind(contentType) {
+  return contentType.split("/")[1].toUpperCase();
+}
+
+function fill(id, source, words, otherwise, symbol) {
+  const figure = document.getElementById(id);
+  const picture = figure.querySelector(".picture");
+  const nothing = () => picture.replaceChildren(icon(symbol), h("span", {}, otherwise));
+  if (source) picture.replaceChildren(h("img", { src: source, alt: figure.querySelector("b").textContent, onerror: nothing }));
+  else nothing();
+  setText(figure.querySelector("figcaption span"), words || "");
+}
+
+async function tellFacts(upload, picture) {
+  const answer = await fetch(`/originals/${upload.id}`);
+  if (!answer.ok) return;
+  const facts = await answer.json();
+  const what = facts.format ? `${facts.format} ${facts.mode}, ${facts.width} × ${facts.height}` : "no picture";
+  setText(document.querySelector("#before figcaption span"), `${what}, ${size(facts.bytes)}`);
+  document.getElementById("done").replaceChildren(...changes(facts, picture, upload).map((words) => h("li", {}, words)));
+}
+
+function changes(facts, picture, upload) {
+  if (!picture) return upload.meaning ? [upload.meaning] : [];
+  const done = [];
+  if (facts.turned) done.push(`turned upright (it was ${facts.turned})`);
+  if (facts.width * facts.height > picture.width * picture.height) done.push("made smaller");
+  if (facts.mode === "CMYK") done.push("from print colours to sRGB");
+  if (facts.gps) done.push("its GPS position removed");
+  if (facts.metadata) done.push("the camera’s notes removed");
+  if (facts.transparent) done.push("transparency kept");
+  if (facts.format && facts.format !== kind(picture.content_type)) done.push(`${facts.format} became ${kind(picture.content_type)}`);
+  return done;
+}

@@ -1,0 +1,84 @@
+// Files from the visitor: chosen, dropped, or a folder with a spreadsheet.
+
+import { complain, doing, h, post, setText } from "./dom.js";
+
+const form = document.getElementById("send");
+const drop = document.getElementById("drop");
+
+export function listen() {
+  form.addEventListener("submit", (event) => event.preventDefault());
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    input.addEventListener("change", async () => {
+      const files = [...input.files].map((file) => ({ name: file.webkitRelativePath || file.name, file }));
+      await send(files);
+      input.value = "";
+    });
+  }
+  document.getElementById("album").addEventListener("click", doing(() => post("/album")));
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    drop.classList.add("over");
+  });
+  document.addEventListener("dragleave", (event) => event.relatedTarget || drop.classList.remove("over"));
+  document.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    const files = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+    const entries = files.map((item) => item.webkitGetAsEntry());
+    await send((await Promise.all(entries.map(filesOf))).flat());
+  });
+}
+
+async function filesOf(entry) {
+  if (entry.isFile) {
+    const file = await new Promise((good, bad) => entry.file(good, bad));
+    return [{ name: entry.fullPath.replace(/^\//, ""), file }];
+  }
+  const reader = entry.createReader();
+  const entries = [];
+  for (;;) {
+    const some = await new Promise((good, bad) => reader.readEntries(good, bad));
+    if (some.length === 0) break;
+    entries.push(...some);
+  }
+  return (await Promise.all(entries.map(filesOf))).flat();
+}
+
+async function send(files) {
+  complain(null);
+  const seen = files.filter(({ name }) => !name.split("/").pop().startsWith("."));
+  const spreadsheet = seen.find(({ name }) => /\.csv$/i.test(name));
+  try {
+    const planned = spreadsheet ? await plan(spreadsheet, seen) : seen.map(forChosen);
+    for (const upload of planned) await sendOne(upload);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function forChosen(entry) {
+  const chosen = new FormData(form);
+  return { ...entry, entity_type: chosen.get("entity_type"), entity_id: chosen.get("entity_id").trim() };
+}
+
+async function plan(spreadsheet, files) {
+  const body = new FormData();
+  body.set("spreadsheet", spreadsheet.file);
+  body.set("names", JSON.stringify(files.map(({ name }) => name)));
+  const { uploads, problems } = await post("/folder", body);
+  if (problems.length) complain(new Error(problems.join("\n")));
+  const byName = new Map(files.map(({ name, file }) => [name, file]));
+  return uploads.map((upload) => ({ ...upload, file: byName.get(upload.name) }));
+}
+
+async function sendOne({ name, file, entity_type, entity_id }) {
+  const line = h("li", {}, `Sending ${name} …`);
+  document.getElementById("sending").append(line);
+  try {
+    await post(`/uploads?${new URLSearchParams({ name, entity_type, entity_id })}`, file);
+    line.remove();
+  } catch (error) {
+    setText(line, `${name}: ${error.message}`);
+    setTimeout(() => line.remove(), 8000);
+  }
+}

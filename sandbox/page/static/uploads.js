@@ -1,0 +1,151 @@
+// Every upload on its way, what waits, and what was refused.
+
+import { clock, doing, h, icon, post, seconds, setText, sync, targetName, until } from "./dom.js";
+import { compare } from "./records.js";
+
+const STATIONS = ["bucket", "queue", "function", "superoffice", "end"];
+const REACHED = { queued: 1, working: 2, died: 2, deferred: 2, rejected: 2 };
+const GOOD = { stored: "stored", unchanged: "unchanged: these bytes are stored already", duplicate: "duplicate: this very upload is stored already", superseded: "superseded: a newer one is stored", ignored: "ignored" };
+const told = new Map();
+let records = new Map();
+
+export function drawUploads(state) {
+  records = new Map(state.records.map((record) => [record.target, record]));
+  sync(document.getElementById("uploads"), state.uploads, (upload) => upload.id, createUpload, updateUpload);
+  document.getElementById("no-uploads").hidden = state.uploads.length > 0;
+  setText(document.getElementById("at-queue"), state.stations.queue ? String(state.stations.queue) : "");
+  setText(document.getElementById("at-function"), state.stations.function ? String(state.stations.function) : "");
+  announce(state.uploads);
+}
+
+function createUpload(upload) {
+  const thumb = h("button", { type: "button", className: "thumb", ariaLabel: `${upload.key}: before and after` }, icon("file"));
+  thumb.addEventListener("click", () => open(thumb.upload));
+  const image = h("img", { src: `/originals/${upload.id}/preview`, alt: "", onload: () => thumb.replaceChildren(image) });
+  return h(
+    "li",
+    {},
+    thumb,
+    h("div", { className: "what" }, h("p", { className: "name" }, h("b"), " ", h("span")), h("p", { className: "state" }, h("span"), " ", h("time"))),
+    h("ol", { className: "track", ariaHidden: "true" }, ...STATIONS.map((name) => h("li", { className: name }, h("i"), h("span")))),
+  );
+}
+
+function open(upload) {
+  const pictures = records.get(upload.target)?.pictures ?? [];
+  compare(upload.target, pictures.find((picture) => picture.blob_id === upload.blob_id), upload);
+}
+
+function updateUpload(element, upload) {
+  element.dataset.state = upload.state;
+  element.querySelector(".thumb").upload = upload;
+  setText(element.querySelector("b"), upload.key);
+  setText(element.querySelector(".name span"), `for ${targetName(upload.target)}`);
+  setText(element.querySelector(".state span"), sentence(upload));
+  const next = element.querySelector("time");
+  if (upload.next_attempt) until(next, upload.next_attempt);
+  else {
+    delete next.dataset.until;
+    setText(next, "");
+  }
+  drawTrack(element.querySelector(".track"), upload);
+}
+
+function sentence(upload) {
+  const took = upload.times.end ? upload.times.end - upload.times.queue : 0;
+  switch (upload.state) {
+    case "queued":
+      return upload.attempts ? "back in the queue" : "in the queue";
+    case "working":
+      return upload.at_superoffice ? "SuperOffice has it in hand" : "the function is at work";
+    case "stored":
+      return `stored as blob ${upload.blob_id}, ${seconds(took)} after it came`;
+    case "rejected":
+      return `refused, ${upload.code}: ${upload.meaning}`;
+    case "deferred":
+      return `${upload.code}: ${upload.meaning} Attempt ${upload.attempts + 1}`;
+    case "died":
+      return `its worker was killed; the record stays claimed for up to two and a half minutes. Attempt ${upload.attempts + 1}`;
+    default:
+      return GOOD[upload.state] || upload.state;
+  }
+}
+
+function reached(upload) {
+  return upload.at_superoffice ? 3 : (REACHED[upload.state] ?? 4);
+}
+
+function drawTrack(track, upload) {
+  const far = reached(upload);
+  track.style.setProperty("--far", far);
+  STATIONS.forEach((name, number) => {
+    const step = track.children[number];
+    const passed = number <= far && !(name === "superoffice" && far === 4 && !upload.times.superoffice);
+    step.classList.toggle("passed", passed);
+    step.classList.toggle("here", number === far && ["queued", "working"].includes(upload.state));
+    setText(step.querySelector("span"), passed ? timeAt(upload.times, name) : "");
+  });
+}
+
+function timeAt(times, name) {
+  if (name === "bucket") return clock(times.bucket);
+  if (name === "queue" || !times[name]) return "";
+  return `+${seconds(times[name] - times.queue)}`;
+}
+
+/** Says aloud, to those who listen, what became of an upload. */
+function announce(uploads) {
+  const news = [];
+  for (const upload of uploads) {
+    const before = told.get(upload.id);
+    if (before === upload.state) continue;
+    told.set(upload.id, upload.state);
+    if (before && !["queued", "working"].includes(upload.state)) news.push(`${upload.key} for ${targetName(upload.target)}: ${sentence(upload)}.`);
+  }
+  if (news.length) setText(document.getElementById("said"), news.join(" "));
+}
+
+export function drawDeadLetters(state) {
+  document.getElementById("no-dead").hidden = state.dead_letters.length > 0;
+  sync(document.getElementById("dead"), state.dead_letters, (letter) => letter.id, createLetter, updateLetter);
+}
+
+function createLetter(letter) {
+  const replay = h("button", { type: "button", onclick: doing(() => post(`/dead-letters/${letter.id}/replay`)), ariaLabel: `Replay ${letter.key ?? "this message"}` }, "Replay");
+  return h("li", {}, h("div", {}, h("p", { className: "name" }, h("b"), " ", h("span")), h("p", {}, h("code"), " ", h("span", { className: "message" })), h("p", { className: "advice" })), replay);
+}
+
+function updateLetter(element, letter) {
+  setText(element.querySelector("b"), letter.key ?? "not an upload");
+  setText(element.querySelector(".name span"), letter.key ? `for ${targetName(letter.target)}` : "");
+  setText(element.querySelector("code"), letter.code ?? "moved by the queue");
+  setText(element.querySelector(".message"), letter.message ?? "");
+  setText(element.querySelector(".advice"), letter.advice);
+}
+
+const WHY = {
+  deferred: "is tried again",
+  died: "was in a worker that was killed; the queue delivers it again",
+  done: "is stored already; this message ends as a duplicate",
+};
+
+export function drawWaiting(state) {
+  const waiting = state.waiting.filter((message) => message.why !== "working");
+  document.getElementById("no-waiting").hidden = waiting.length > 0;
+  document.getElementById("waiting-note").hidden = waiting.length === 0;
+  sync(document.getElementById("waiting"), waiting, (message) => message.id, createWaiting, updateWaiting);
+}
+
+function createWaiting(message) {
+  const send = doing(() => post(`/waiting/${message.id}/again`));
+  const again = h("button", { type: "button", onclick: send, ariaLabel: `Send ${message.key} again now` }, "Send again");
+  return h("li", {}, h("p", {}, h("b"), " ", h("span"), " ", h("time")), again);
+}
+
+function updateWaiting(element, message) {
+  setText(element.querySelector("b"), message.key);
+  setText(element.querySelector("span"), WHY[message.why]);
+  element.dataset.why = message.why;
+  element.querySelector("button").hidden = message.why === "done";
+  until(element.querySelector("time"), message.next_attempt);
+}
