@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -40,6 +40,10 @@ class _Commands(TyperGroup):
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has gone
             raise typer.Exit(1) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _fail(f"{error.filename}: {error.strerror}.")
         except KeyboardInterrupt:
             _fail("Interrupted. Run the same command again to go on.")
 
@@ -65,14 +69,20 @@ app.add_typer(secret, name="secret")
 app.add_typer(failures, name="failures")
 
 
-@app.callback()
-def version_option(
-    *,
-    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version."),
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # Typer calls it so
+    if wanted:
         console.say(f"image-ingest {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The options of the program itself; it is typer's callback that reads them."""
 
 
 def main() -> None:

@@ -97,12 +97,15 @@ def read_manifest(path: Path, entity_type: EntityType | None, *, needs_file: boo
         if header is None:
             raise Trouble(f"{path.name} is empty.")
         columns = _columns(header, path.name, needs_file=needs_file)
+        kind = _kind(_type_in(header), entity_type)
         reading = Reading()
         for line, cells in lines:
             if any(cells):
-                _read_row(reading, line, cells, columns, entity_type or _type_in(header))
+                _read_row(reading, line, cells, columns, kind)
     except csv.Error as error:
         raise Trouble(f"{path.name} is not a readable CSV file: {error}. Save it as CSV again.") from None
+    except ValueError as problem:
+        raise Trouble(f"The header of {path.name} {problem}.") from None
     return reading
 
 
@@ -153,7 +156,7 @@ def _kind(named: str | None, fallback: EntityType | None) -> EntityType | None:
         return fallback
     kind = _target(named, "1").entity_type
     if fallback is not None and kind != fallback:
-        raise ValueError(f"is a {kind}, but --entity or the header says {fallback}")
+        raise ValueError(f"says {kind}, but --entity or the header says {fallback}")
     return kind
 
 
