@@ -47,7 +47,7 @@ def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Pic
     seconds = deadline.bound(WALL_SECONDS)
     source_format = sniff(source)
     import_decoder(source_format)
-    _warm_up()
+    warm_up()
     memory = _memory_for(source)
     try:
         answer = run_isolated(
@@ -60,10 +60,11 @@ def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Pic
 
 
 @lru_cache(maxsize=1)
-def _warm_up() -> None:
-    from image_ingest.pictures.pipeline import warm_up
+def warm_up() -> None:
+    """Loads what every picture takes, once, so that no child has to."""
+    from image_ingest.pictures import pipeline
 
-    warm_up()
+    pipeline.warm_up()
 
 
 def _memory_for(source: bytes) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -208,3 +209,14 @@ def test_memory_that_runs_out_costs_a_decoder_the_picture_and_a_worker_three_att
     assert (status, json.loads(body)) == (200, {"batchItemFailures": []})
     assert _watch.dead_letters(scene.stack)["heavy.jpg"][0] == "worker.crashed"
     assert scene.item("person#3")["status"] == "rejected"
+
+
+def test_bad_settings_are_told_at_every_invocation(built: dict[str, Built]) -> None:
+    with Emulator(built[this_machine()], {"AWS_REGION": "eu-north-1", "IMAGE_FIT": "stretch"}) as lambda_:
+        for _ in range(2):
+            status, body = lambda_.invoke({"Records": []})
+            answer = json.loads(body)
+            assert (status, answer["errorType"]) == (200, "InvalidSettings")
+            assert {"SUPEROFFICE_SECRET_ID", "LEDGER_TABLE_NAME", "DEAD_LETTER_QUEUE_URL", "IMAGE_FIT"} <= set(
+                re.findall("[A-Z_]+[A-Z]", answer["errorMessage"])
+            )

@@ -134,6 +134,7 @@ def _environment(seconds: int) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": "/opt/python",
         "LAMBDA_TASK_ROOT": "/var/task",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",  # Lambda says so; the emulator alone does not
         "AWS_LAMBDA_FUNCTION_NAME": "image-ingest",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(seconds),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
