@@ -143,7 +143,7 @@ class Observer:
 
     def _hidden(self, message: Message, now: float) -> State:
         upload = upload_in(message.body)
-        if upload and upload.version_id and self._story.is_settled(upload.version_id):
+        if upload and upload.version_id and self._story.is_stored(upload.version_id):
             why = "done"
         elif self._story.is_deferred(message):
             why = "deferred"

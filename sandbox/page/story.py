@@ -85,6 +85,11 @@ class Story:
         seen = self._uploads.get(version)
         return seen is not None and self._state(seen, 0.0)[0] not in ("queued", "working", "died", "deferred")
 
+    def is_stored(self, version: str) -> bool:
+        """Whether a message of it that still comes finds nothing to do."""
+        seen = self._uploads.get(version)
+        return seen is not None and self._state(seen, 0.0)[0] in ("stored", "unchanged", "duplicate", "superseded")
+
     def key_of(self, version: str) -> str | None:
         """The key of an upload that was seen."""
         seen = self._uploads.get(version)
