@@ -209,13 +209,14 @@ class StandIn:
         stores: bool = False,
         holds: bool = False,
         drip: float = 0,
+        echoes: bool = False,
     ) -> None:
         """The next `times` calls (None: all) to a path containing `path` are hit.
 
         status, body, headers: the answer instead of the true one (a body without status is a 200; HTML by default).
         delay: seconds before the answer. drop: the connection is closed without one. garbage: these bytes, then closed.
         stores: the call is carried out all the same, before the delay. holds: it is carried out only at land_held().
-        drip: seconds between the bytes of the answer's body.
+        drip: seconds between the bytes of the answer's body. echoes: the error body repeats the credential sent.
         """
         self.world.weather.failures.append(
             Failure(
@@ -231,6 +232,7 @@ class StandIn:
                 stores=stores,
                 holds=holds,
                 drip=drip,
+                echoes=echoes,
             )
         )
 

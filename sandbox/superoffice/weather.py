@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote_plus
 
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
@@ -31,6 +33,7 @@ class Failure:
     stores: bool
     holds: bool
     drip: float
+    echoes: bool
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a call is hit by this failure."""
@@ -68,6 +71,8 @@ class Weather:
         if failure.drop or failure.garbage is not None or self.stopping.is_set():
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionError
+        if failure.echoes:
+            failure = replace(failure, body=_echo(environ), headers={"Content-Type": "application/json"})
         response = self._response(failure, answer)
         return response(environ, start_response)
 
@@ -90,6 +95,15 @@ class Weather:
             if self.stopping.wait(pause):
                 return
             yield bytes([byte])
+
+
+def _echo(environ: dict[str, Any]) -> str:
+    """SuperOffice's error body, indiscreet: it repeats the credential and the text that were sent."""
+    names = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_XSRF_TOKEN", "HTTP_SO_APPTOKEN")
+    sent = [str(environ[name]) for name in names if name in environ]
+    if not environ.get("CONTENT_TYPE", "").startswith("image/"):
+        sent.append(unquote_plus(environ["wsgi.input"].getvalue().decode()))
+    return json.dumps({"Error": True, "ErrorMessage": f"You sent {' and '.join(sent)}"})
 
 
 class _Answered:

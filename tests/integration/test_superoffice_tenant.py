@@ -120,6 +120,15 @@ def test_maintenance_that_begins_while_the_address_is_kept_is_found_out(so: Stan
     worker.put()
 
 
+def test_an_address_that_does_not_answer_is_looked_up_again_the_next_time(so: StandIn) -> None:
+    worker = worker_of(so, "bearer")
+    worker.put()
+    so.fail(times=3, drop=True)
+    assert deferred_by(worker).code == "superoffice.unavailable"
+    worker.put()
+    assert so.state_lookups == 2
+
+
 def test_an_unknown_tenant_is_an_invalid_credential(so: StandIn) -> None:
     secret = so.secret("bearer") | {"context_identifier": "Cust404"}
     refused = deferred_by(Worker(secret))

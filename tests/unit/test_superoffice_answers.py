@@ -125,6 +125,11 @@ def test_the_same_statuses_from_something_in_between_give_no_photo_up(
     assert (error.code, type(error)) == ("superoffice.unexpected-answer", Deferred)
 
 
+def test_an_error_body_with_a_document_type_is_not_superoffices() -> None:
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><E><ErrorMessage>&a;&a;&a;</ErrorMessage></E>'
+    assert outcome(answer(400, bomb)).code == "superoffice.unexpected-answer"
+
+
 @pytest.mark.parametrize("body", [b"", JSON_ERROR, PAGES[1]])
 @pytest.mark.parametrize(
     ("status", "code"),

@@ -37,7 +37,7 @@ _BODY_LIMIT = 65_536  # bytes; the longest true answer, a key set, is far shorte
 _RESEND_PAUSES = (0.5, 1.0)  # seconds
 _RESEND_NEEDS = 2.0  # seconds that must be left after the pause
 _MOMENTARY = frozenset({502, 503, 504})
-_SEND_PIECE = 65_536
+_SEND_PIECE = 16_384  # bytes; one TLS record, so that one wait sends it
 _USER_AGENT = f"superoffice-image-ingest/{__version__}"
 
 _exchange_end: ContextVar[float] = ContextVar("exchange_end")
