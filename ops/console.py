@@ -39,9 +39,9 @@ def clean(text: object) -> str:
 
 
 def csv_cell(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell on one line that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return f"'{clean(text)}" if text.startswith(_FORMULA_STARTS) else clean(text)
 
 
 def write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -59,6 +59,11 @@ def say(text: object = "", style: str | None = None) -> None:
 def note(text: object, style: str | None = None) -> None:
     """A remark beside the data, on standard error."""
     _console(stderr=True).print(Text(clean(text), style=style or ""), soft_wrap=True)
+
+
+def many(count: int, thing: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -231,7 +231,10 @@ def _dead_letters(stack: Stack) -> str:
     )
     waiting = int(answer["Attributes"]["ApproximateNumberOfMessages"])
     if waiting:
-        raise _Ill(f"{waiting} dead letters wait, 14 days at most.", f"image-ingest failures list --stack {stack.name}")
+        raise _Ill(
+            f"{console.many(waiting, 'dead letter')} waiting, for 14 days at most.",
+            f"image-ingest failures list --stack {stack.name}",
+        )
     return "none"
 
 

@@ -121,7 +121,7 @@ def _object(inspection: Inspection | None) -> list[str]:
         return ["No upload for this record is known."]
     upload, obj = inspection.upload, inspection.obj
     if obj is None:
-        return [f"s3://{upload.bucket}/{upload.key}: {inspection.prediction}"]
+        return [f"s3://{upload.bucket}/{upload.key} is not there. {inspection.prediction.message}"]
     metadata = ", ".join(f"{name}={value}" for name, value in sorted(obj.metadata.items())) or "none"
     version = f", version {obj.version_id}" if obj.version_id else ""
     return [

@@ -151,7 +151,7 @@ def replay(
         if not json:
             _show(letters, predictions)
         if letters and not dry_run:
-            confirm(f"Replay {len(letters)} dead letters?", yes=yes)
+            confirm(f"Replay {console.many(len(letters), 'dead letter')}?", yes=yes)
         if not (dry_run or choice.whole):
             _send_back(target_stack, letters, per_second)
     replayed = 0 if dry_run else len(letters)
@@ -160,7 +160,7 @@ def replay(
     if json:
         console.say_json({**_document(letters, predictions), "replayed": replayed})
     else:
-        console.say("Nothing was sent." if dry_run else f"{replayed} dead letters are on their way.")
+        console.say("Nothing was sent." if dry_run else f"Sent back: {console.many(replayed, 'dead letter')}.")
 
 
 @failures.command()
@@ -184,14 +184,14 @@ def discard(
         if not json:
             _show(letters, {})
         if letters and not dry_run:
-            confirm(f"Delete {len(letters)} dead letters for good?", yes=yes)
+            confirm(f"Delete {console.many(len(letters), 'dead letter')} for good?", yes=yes)
             for letter in letters:
                 delete(target_stack, letter)
     discarded = 0 if dry_run else len(letters)
     if json:
         console.say_json({**_document(letters, {}), "discarded": discarded})
     else:
-        console.say(f"{discarded} dead letters are deleted.")
+        console.say(f"Deleted: {console.many(discarded, 'dead letter')}.")
 
 
 def foresee(stack: Stack, letters: Sequence[DeadLetter]) -> dict[str, Prediction]:

@@ -36,7 +36,7 @@ class Prediction:
 
     def __str__(self) -> str:
         reason = ": ".join(filter(None, [self.code, self.message]))
-        return f"{self.outcome} ({reason})" if reason else self.outcome
+        return f"{self.outcome}: {reason}" if reason else self.outcome
 
 
 @dataclass

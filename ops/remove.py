@@ -67,7 +67,8 @@ def remove(
         versions = versions_of(target_stack, target, prefix, steps)
     if not json:
         console.say_table(["key", "version"], [(version.key, version.version_id) for version in versions])
-        console.say(f"{len(versions)} object versions, the picture in SuperOffice and the ledger's item are to go.")
+        found = console.many(len(versions), "object version")
+        console.say(f"{found}, the picture in SuperOffice and the ledger's item are to go.")
     if dry_run:
         deleted = None
     else:
@@ -117,7 +118,7 @@ def forget(
     if json:
         console.say_json({"forgotten": dropped, "held": held})
     else:
-        console.say(f"{dropped} records are forgotten.")
+        console.say(f"Forgotten: {console.many(dropped, 'record')}.")
     if held:
         raise Trouble(f"A worker holds {len(held)} records at the moment; run the command again in some minutes.")
 

@@ -50,7 +50,7 @@ def resend(
     if json:
         console.say_json({"objects": count, "sent": 0 if dry_run else count})
     else:
-        console.say(f"{count} objects {'would be' if dry_run else 'are'} on their way again.")
+        console.say(f"{'Would send' if dry_run else 'Sent'} again: {console.many(count, 'object')}.")
 
 
 def uploads_in(stack: Stack, prefix: str) -> Iterator[Upload]:

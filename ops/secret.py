@@ -129,7 +129,7 @@ def blank(scheme: str) -> dict[str, str]:
     """The scheme's fields with something in angle brackets, or an example, in each."""
     own = {field.name: f"<{field.name.replace('_', ' ')}>" for field in fields(SCHEMES[scheme])}
     place = _PLACES[_PLACE_OF.get(scheme, "online")]
-    return {"auth": scheme, **place, **{name: value for name, value in own.items() if name not in _OPTIONAL}}
+    return {"auth": scheme, **place, **{name: value for name, value in own.items() if name != "redirect_uri"}}
 
 
 def _asked(scheme: str, content: Mapping[str, object]) -> dict[str, str]:

@@ -90,7 +90,7 @@ def _list(stack: Stack, *, failed: bool, as_json: bool) -> None:
         console.say_json([public(item) for item in items])
         return
     console.say_table(["record", "status", "blob", "since", "key", "code"], [_row(item) for item in items])
-    console.say(f"{len(items)} records.")
+    console.say(f"{console.many(len(items), 'record')}.")
 
 
 def _row(item: Item) -> list[Any]:

@@ -57,7 +57,7 @@ class Wish:
         reading, others = folder.matching(self.pattern or "", kind)
         if others:
             shown = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
-            console.note(f"{len(others)} files do not match the pattern and stay here: {shown}")
+            console.note(f"Not matched by the pattern: {console.many(len(others), 'file')} ({shown})")
         return folder, reading
 
     def _single(self, entity_id: str) -> tuple[Folder, Reading]:
@@ -243,13 +243,13 @@ def _refuse(problems: Sequence[Problem], *, as_json: bool) -> None:
         console.say_json({"problems": [{"line": p.line, "file": p.where, "problem": p.what} for p in problems]})
     for problem in problems:
         console.note(f"{problem.where}, {problem}" if problem.line and problem.where else problem, "red")
-    raise Trouble(f"Nothing was uploaded: {len(problems)} rows have problems.")
+    raise Trouble(f"Nothing was uploaded, as there is a problem with {console.many(len(problems), 'row')}.")
 
 
 def _without_picture(stack: Stack, photos: Sequence[Photo]) -> list[Photo]:
     without = set(targets_without_picture(stack, [one.target for one in photos]))
     kept = [one for one in photos if one.target in without]
-    console.note(f"{len(photos) - len(kept)} records show a picture already and are skipped.")
+    console.note(f"Skipped, as they show a picture already: {console.many(len(photos) - len(kept), 'record')}.")
     return kept
 
 

@@ -94,7 +94,7 @@ def test_a_prediction_comes_true(sandbox: OpsSandbox) -> None:
     assert predicted["older.jpg"]["outcome"] == "superseded"
     assert predicted["other.jpg"]["outcome"] == "stored"
     run = sandbox.run("failures", "replay", "--code", "superoffice.forbidden", "--yes")
-    assert "2 dead letters are on their way" in run.out
+    assert "Sent back: 2 dead letters." in run.out
     assert sandbox.until("person#22", "stored")["key"] == "other.jpg"
     sandbox.until_quiet()
     assert sandbox.item("person#21")["version_id"] == newer

@@ -41,9 +41,9 @@ class OpsSandbox:
     stack: Stack
     superoffice: StandIn
 
-    def run(self, *arguments: object, answer: str | None = None, expect: int | None = 0) -> Run:
+    def run(self, *arguments: object, answer: str | None = None, expect: int | None = 0, width: str = "140") -> Run:
         """Runs `image-ingest ARGUMENTS` in this process; `answer` is typed in. Checks the exit status."""
-        surroundings = {**self.stack.aws.environment(), "COLUMNS": "140"}
+        surroundings = {**self.stack.aws.environment(), "COLUMNS": width}
         quick = mock.patch("ops.letters._POLL_SECONDS", 0)  # this AWS gives all it has at once
         with mock.patch.dict(os.environ, surroundings), quick:
             result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answer)

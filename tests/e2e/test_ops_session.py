@@ -1,0 +1,12 @@
+"""The session in docs/operating.md, replayed."""
+
+from __future__ import annotations
+
+from tests.support.ops_documents import comparable, recorded, session
+from tests.support.ops_sandbox import ops_sandbox
+
+
+def test_the_session_in_the_document_is_what_happens() -> None:
+    with ops_sandbox() as sandbox:
+        sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
+        assert comparable(session(sandbox)) == comparable(recorded()), "run: python -m tests.support.ops_documents"
