@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from sandbox.superoffice import StandIn
 from tests.support.superoffice_client import (
     picture,
     stand_in,  # noqa: F401 - the fixture "so"
+    worker_of,
 )
 
 ENTITIES = ("Person", "Project", "Contact", "Product")
@@ -165,6 +167,17 @@ def test_nothing_is_left_running_and_what_is_known_stays() -> None:
     with so:
         assert so.url == address
         assert so.picture("person", 7) is not None
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_client_that_says_nothing_holds_nobody_up(*, tls: bool) -> None:
+    before = set(threading.enumerate())
+    with StandIn(tls=tls) as so:
+        silent = [socket.create_connection(("127.0.0.1", int(so.url.rpartition(":")[2]))) for _ in range(3)]
+        worker_of(so).put()
+    for connection in silent:
+        connection.close()
+    assert set(threading.enumerate()) == before
 
 
 def swallow(so: StandIn) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+_PATIENCE = 15  # seconds after which a silent peer is given up
 Conversation = Callable[[socket.socket, threading.Event], None]
 
 
@@ -39,6 +40,7 @@ def scripted_server(*conversations: Conversation) -> Iterator[str]:
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
+            self.request.settimeout(_PATIENCE)
             talk = left.pop(0) if len(left) > 1 else left[0]
             with suppress(OSError):
                 talk(self.request, over)
@@ -107,7 +109,10 @@ def _join(one: socket.socket, other: socket.socket) -> None:
         ready.register(one, selectors.EVENT_READ, other)
         ready.register(other, selectors.EVENT_READ, one)
         while True:
-            for key, _ in ready.select():
+            events = ready.select(_PATIENCE)
+            if not events:
+                return
+            for key, _ in events:
                 data = one.recv(65_536) if key.fileobj is one else other.recv(65_536)
                 if not data:
                     return

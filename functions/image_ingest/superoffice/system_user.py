@@ -114,7 +114,7 @@ class SystemUserLogin:
         self._check_time(claims)
         serial, audience = claims.get(f"{_CLAIMS}serial"), claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
-        if not isinstance(serial, str) or f"spn:{serial}" not in audiences:
+        if not isinstance(serial, str | int) or f"spn:{serial}" not in audiences:
             raise _refused("is meant for another audience")
         tenant = claims.get(f"{_CLAIMS}ctx")
         if not isinstance(tenant, str) or tenant.lower() != (self._document.context_identifier or "").lower():
