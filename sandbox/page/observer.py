@@ -22,6 +22,9 @@ _BUSY, _CALM, _ALONE = 0.12, 0.6, 2.0  # seconds between looks: something moves,
 _HEARTBEAT = 5.0
 _CALLS_SHOWN = 14
 _HISTORY_SHOWN = 12
+_SHOWN = 100  # messages and ledger items
+_RECORDS_SHOWN = 24
+_LEDGER_SECONDS = 0.5  # between scans
 _EPOCH = time.time() - time.monotonic()  # of the stand-in's clock
 
 State = dict[str, Any]
@@ -44,6 +47,8 @@ class Observer:
         self._ended = False
         self._wake = threading.Event()
         self._waiting: list[Message] = []
+        self._ledger_items: list[State] = []
+        self._ledger_read = 0.0
         self._thread = threading.Thread(target=self._run, name="sandbox-page")
 
     def start(self) -> None:
@@ -115,30 +120,43 @@ class Observer:
         self._actions.follow_up(self._story.is_settled)
         uploads = self._story.uploads(now)
         self._busy = self._weather.armed or any(upload["state"] in ("queued", "working") for upload in uploads)
+        hidden = [self._hidden(m, now) for m in self._waiting if not m.visible and upload_in(m.body)]
+        waiting = [message for message in hidden if message["why"] != "working"]
         return {
             "uploads": uploads,
             "records": self._records(),
-            "waiting": [self._hidden(m, now) for m in self._waiting if not m.visible and upload_in(m.body)],
-            "dead_letters": [_dead_letter(message) for message in dead],
-            "ledger": self._sources.ledger(),
+            "waiting": waiting[:_SHOWN],
+            "dead_letters": [_dead_letter(message) for message in dead[-_SHOWN:]],
+            "ledger": self._ledger()[:_SHOWN],
             "calls": [_call(call) for call in reversed(calls[-_CALLS_SHOWN:])],
             "weather": self._weather.state(),
-            "killed_at": self._weather.killed_at or None,
-            "stations": {
-                "queue": sum(upload["state"] == "queued" for upload in uploads),
-                "function": sum(upload["state"] == "working" for upload in uploads),
+            "counts": {
+                "queue": sum(message.visible for message in self._waiting),
+                "function": len(hidden) - len(waiting),
+                "waiting": len(waiting),
+                "dead": len(dead),
+                "ledger": len(self._ledger()),
             },
         }
 
+    def _ledger(self) -> list[State]:
+        if time.monotonic() - self._ledger_read >= _LEDGER_SECONDS:
+            self._ledger_items = self._sources.ledger()
+            self._ledger_read = time.monotonic()
+        return self._ledger_items
+
     def _records(self) -> list[State]:
+        """The records whose pictures changed last."""
         with self._superoffice.world.lock:
             pictures = {key: list(kept) for key, kept in self._superoffice.world.pictures.items()}
+        latest = sorted(pictures, key=lambda record: pictures[record][-1].at, reverse=True)[:_RECORDS_SHOWN]
         return [
             {
                 "target": f"{entity_type}#{entity_id}",
                 "pictures": [_picture(p, number) for number, p in enumerate(kept)][-_HISTORY_SHOWN:],
             }
             for (entity_type, entity_id), kept in pictures.items()
+            if (entity_type, entity_id) in latest
         ]
 
     def _hidden(self, message: Message, now: float) -> State:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.browser import Theme, chromium, drop, faint_texts, visit
 from tests.support.browser_sandbox import ROOT, running_sandbox
 
-SETTLES = 30_000  # milliseconds: a function that starts cold on a slow machine
+SETTLES = 60_000  # milliseconds: a function that starts cold on a busy machine
 SETTLED = re.compile("^(?!queued|working)")
 EVIL_NAME = "<img src=x onerror=alert(1)>.txt"
 

@@ -82,7 +82,7 @@ def chromium() -> Iterator[Browser]:
 def visit(browser: Browser, url: str, theme: Theme = "light", width: int = 1360) -> Iterator[Page]:
     """The page as a new visitor sees it. Fails if it complains in the console, or wants something from elsewhere."""
     troubles: list[str] = []
-    with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme) as context:
+    with browser.new_context(viewport={"width": width, "height": 1060}, color_scheme=theme) as context:
         page = context.new_page()
         page.on("console", lambda line: troubles.append(line.text) if line.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))

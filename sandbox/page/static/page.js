@@ -20,6 +20,7 @@ function draw(state) {
   drawLedger(state.ledger);
   drawCalls(state.calls);
   drawWeather(state.weather);
+  for (const [name, count] of Object.entries(state.counts)) setText(document.getElementById(`count-${name}`), count ? String(count) : "");
 }
 
 function say(state, words) {

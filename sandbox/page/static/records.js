@@ -3,8 +3,9 @@
 import { h, icon, setText, size, sync, targetName } from "./dom.js";
 
 const EXAMPLES = ["person#1", "contact#1", "project#1", "product#1"];
+const EARLIER = 3; // pictures on a card
 const UNDER_WAY = new Set(["queued", "working"]);
-const WORDS = { queued: "on its way", working: "on its way", deferred: "a newer one waits", died: "a newer one waits", rejected: "the newest was refused" };
+const WORDS = { queued: "on its way", working: "on its way", deferred: "the newest waits", died: "the newest waits", rejected: "the newest was refused" };
 
 let uploads = [];
 
@@ -28,8 +29,14 @@ function createCard(card) {
     "li",
     {},
     frame,
-    h("div", { className: "caption" }, h("h3"), h("span", { className: "facts" }), h("span", { className: "news" })),
-    h("ul", { className: "history" }),
+    h(
+      "div",
+      { className: "caption" },
+      h("h3"),
+      h("span", { className: "facts" }),
+      h("span", { className: "news" }),
+      h("ul", { className: "history", ariaLabel: "Earlier pictures" }),
+    ),
   );
 }
 
@@ -62,7 +69,7 @@ function showPicture(frame, target, picture) {
 function drawHistory(list, card) {
   sync(
     list,
-    card.pictures.slice(0, -1),
+    card.pictures.slice(0, -1).slice(-EARLIER),
     (picture) => picture.at,
     (picture) =>
       h(

@@ -6,6 +6,7 @@ import { compare } from "./records.js";
 const STATIONS = ["bucket", "queue", "function", "superoffice", "end"];
 const REACHED = { queued: 1, working: 2, died: 2, deferred: 2, rejected: 2 };
 const GOOD = { stored: "stored", unchanged: "unchanged: these bytes are stored already", duplicate: "duplicate: this very upload is stored already", superseded: "superseded: a newer one is stored", ignored: "ignored" };
+const ELSEWHERE = { rejected: "dead letters", deferred: "back in the queue", died: "hidden in the queue" };
 const told = new Map();
 let records = new Map();
 
@@ -13,8 +14,6 @@ export function drawUploads(state) {
   records = new Map(state.records.map((record) => [record.target, record]));
   sync(document.getElementById("uploads"), state.uploads, (upload) => upload.id, createUpload, updateUpload);
   document.getElementById("no-uploads").hidden = state.uploads.length > 0;
-  setText(document.getElementById("at-queue"), state.stations.queue ? String(state.stations.queue) : "");
-  setText(document.getElementById("at-function"), state.stations.function ? String(state.stations.function) : "");
   announce(state.uploads);
 }
 
@@ -27,7 +26,12 @@ function createUpload(upload) {
     {},
     thumb,
     h("div", { className: "what" }, h("p", { className: "name" }, h("b"), " ", h("span")), h("p", { className: "state" }, h("span"), " ", h("time"))),
-    h("ol", { className: "track", ariaHidden: "true" }, ...STATIONS.map((name) => h("li", { className: name }, h("i"), h("span")))),
+    h(
+      "ol",
+      { className: "track", ariaHidden: "true" },
+      ...STATIONS.map((name) => h("li", { className: name }, h("i"), h("span"))),
+      h("li", { className: "elsewhere" }, h("span")),
+    ),
   );
 }
 
@@ -77,7 +81,7 @@ function reached(upload) {
 
 function drawTrack(track, upload) {
   const far = reached(upload);
-  track.style.setProperty("--far", far);
+  setText(track.lastElementChild.firstElementChild, ELSEWHERE[upload.state] || "");
   STATIONS.forEach((name, number) => {
     const step = track.children[number];
     const passed = number <= far && !(name === "superoffice" && far === 4 && !upload.times.superoffice);
@@ -130,10 +134,9 @@ const WHY = {
 };
 
 export function drawWaiting(state) {
-  const waiting = state.waiting.filter((message) => message.why !== "working");
-  document.getElementById("no-waiting").hidden = waiting.length > 0;
-  document.getElementById("waiting-note").hidden = waiting.length === 0;
-  sync(document.getElementById("waiting"), waiting, (message) => message.id, createWaiting, updateWaiting);
+  document.getElementById("no-waiting").hidden = state.waiting.length > 0;
+  document.getElementById("waiting-note").hidden = state.waiting.length === 0;
+  sync(document.getElementById("waiting"), state.waiting, (message) => message.id, createWaiting, updateWaiting);
 }
 
 function createWaiting(message) {
