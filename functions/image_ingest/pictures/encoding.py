@@ -25,7 +25,7 @@ class Encoded:
 
 def encode_jpeg(image: Image.Image, quality: int) -> Encoded:
     """`image` is L or RGB."""
-    return _encoded(image, "JPEG", quality=quality, optimize=True)
+    return _encoded(image, "JPEG", quality=quality)
 
 
 def encode_png(image: Image.Image, transparency: int | bytes | None = None) -> Encoded:
