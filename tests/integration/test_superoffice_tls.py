@@ -96,26 +96,31 @@ def test_a_certificate_for_another_host_is_refused(everywhere: StandIn) -> None:
     assert "crm.example.com" in refused.message
 
 
-@pytest.mark.parametrize(
-    "api", ["https://online3.superoffice.com{path}", "https://online3.superoffice.com:443{path}/", "{url}{path}"]
-)
-@pytest.mark.parametrize("environment", ["sod", "stage", "online"])
-def test_online_by_environment_alone(everywhere: StandIn, environment: str, api: str) -> None:
-    so = everywhere
+def online(so: StandIn, environment: str, api: str) -> Worker:
+    """A worker that knows nothing but the environment and the tenant's name."""
     secret = so.secret("system_user") | {"environment": environment}
     del secret["login_url"]
-    so.world.tenant.api = api.format(path=so.api().removeprefix(so.url), url=so.url)
-    worker = Worker(secret)
-    if api.startswith("{url}"):  # a host outside superoffice.com, though it is this machine
-        assert deferred_by(worker).code == "superoffice.unexpected-answer"
-        assert puts(so) == 0
-    else:
-        worker.put()
-        (lookup,) = so.called("GET", "/api/state/")
-        host = {"sod": "sod", "stage": "qaonline", "online": "online"}[environment]
-        assert lookup.headers["Host"] == f"{host}.superoffice.com"
-        assert so.called("PUT")[0].headers["Host"] == "online3.superoffice.com"
-    so.world.tenant.api = None
+    so.world.tenant.api = api
+    return Worker(secret)
+
+
+@pytest.mark.parametrize(
+    ("environment", "login", "port"),
+    [("sod", "sod", ""), ("stage", "qaonline", ":443"), ("online", "online", "")],
+)
+def test_online_by_environment_alone(everywhere: StandIn, environment: str, login: str, port: str) -> None:
+    path = everywhere.api().removeprefix(everywhere.url)
+    online(everywhere, environment, f"https://online3.superoffice.com{port}{path}/").put()
+    (lookup,) = everywhere.called("GET", "/api/state/")
+    assert lookup.headers["Host"] == f"{login}.superoffice.com"
+    assert everywhere.called("PUT")[0].headers["Host"] == "online3.superoffice.com"
+    everywhere.world.tenant.api = None
+
+
+def test_online_no_other_host_is_given_a_credential(everywhere: StandIn) -> None:
+    refused = deferred_by(online(everywhere, "online", everywhere.api()))  # this machine, but not SuperOffice's
+    assert (refused.code, puts(everywhere)) == ("superoffice.unexpected-answer", 0)
+    everywhere.world.tenant.api = None
 
 
 @pytest.mark.parametrize("login", ["", "ingest:pr0xy-5ecret@"])
