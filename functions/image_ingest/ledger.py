@@ -1,8 +1,8 @@
 """The ledger: one DynamoDB item per target, which says what SuperOffice shows and who may change it.
 
 An upload is claimed, sent, and recorded. Every write is conditional: a claim on the item's revision as it was read,
-a record or release on the claim being still one's own and not ended yet. So a worker whose lease ran out can change
-nothing that another holds, and a write that is sent again because its answer was lost changes nothing more.
+a record or release on the claim being still one's own. So a worker whose lease ran out can change nothing that another
+holds. A failure is recorded only while the claim has not ended, as a record whose answer was lost may have ended it.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Ledger:
             "in_doubt": None,
             f"crashes.{mark.fingerprint}": None,
         }
-        self._end(claim, values)
+        self._end(claim, values, {"claim": claim.token})
 
     def record_failure(self, claim: Claim, failure: IngestError, *, final: bool) -> None:
         """Records why the upload failed, and ends the claim; what is stored stays.
@@ -138,7 +138,7 @@ class Ledger:
             values["lease_until"] = None
         if unknown or claim.token in self._unended:
             values["in_doubt"] = True
-        self._end(claim, values)
+        self._end(claim, values, {"claim": claim.token, "status": "in_progress"})
 
     def release(self, claim: Claim) -> None:
         """Ends the claim of an upload whose object was deleted meanwhile."""
@@ -147,7 +147,7 @@ class Ledger:
             values |= {"status": "stored"}
         else:
             values |= {"status": "rejected", "error_message": "The object was deleted before it was stored."}
-        self._end(claim, values)
+        self._end(claim, values, {"claim": claim.token, "status": "in_progress"})
 
     def _write_claim(  # noqa: PLR0917  # one caller, and each is a part of the claim
         self, target: Target, mark: Mark, delivery: Delivery, token: str, lease: float, item: Item
@@ -174,10 +174,9 @@ class Ledger:
         moment = datetime.fromtimestamp(self._clock(), UTC)
         return {**values, "updated_at": moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"}
 
-    def _end(self, claim: Claim, values: Mapping[str, Any]) -> None:
-        own = {"claim": claim.token, "status": "in_progress"}
+    def _end(self, claim: Claim, values: Mapping[str, Any], expected: Mapping[str, str]) -> None:
         try:
-            won, item = self._table.update(claim.target, self._stamped(values), own)
+            won, item = self._table.update(claim.target, self._stamped(values), expected)
         except Deferred:
             self._keep_unended(claim.token)
             raise

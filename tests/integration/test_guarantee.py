@@ -1,0 +1,53 @@
+"""The delivery guarantee (docs/guarantee.md), searched for a history that breaks it.
+
+MODEL_HISTORIES=100000 searches longer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from tests.support import faults
+from tests.support.model import history
+from tests.support.model_mutants import MUTANTS, Mutant
+from tests.support.model_search import broken, numbers, search, shortened
+
+HISTORIES = int(os.environ.get("MODEL_HISTORIES", "700"))
+
+
+def test_every_history_keeps_the_promises() -> None:
+    found = search(range(HISTORIES))
+    assert found is None, broken(shortened(found, broken))
+
+
+def test_the_search_meets_every_fault_and_every_outcome() -> None:
+    struck: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    for seed in range(160):
+        world = history(numbers(seed))
+        struck.update(line.rpartition(": ")[2] for line in world.log)
+        outcomes += world.promises.outcomes
+    assert {*faults.READ, *faults.SEND, *faults.WRITE, *faults.DECODE, *faults.PUT} <= struck.keys()
+    assert {*outcomes} == {"stored", "unchanged", "duplicate", "superseded", "ignored", "rejected", "deferred"}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.without)
+def test_without_a_safeguard_a_promise_is_seen_to_break(mutant: Mutant) -> None:
+    assert search(range(2000), mutant.code, mutant.focus) is not None
+
+
+def test_a_broken_promise_is_told_in_a_history_that_can_be_read() -> None:
+    mutant = next(mutant for mutant in MUTANTS if mutant.without == "the lease check")
+
+    def breaks(choices: list[int]) -> str | None:
+        return broken(choices, mutant.code, mutant.focus)
+
+    found = search(range(2000), mutant.code, mutant.focus)
+    assert found is not None
+    story = breaks(shortened(found, breaks))
+    assert story is not None
+    assert story.startswith("4: ")
+    assert len(story.splitlines()) < 60

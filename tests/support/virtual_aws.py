@@ -1,0 +1,154 @@
+"""A bucket, a table and two queues in memory, as far as the function uses them."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+Raw = dict[str, Any]
+
+_UPDATE = re.compile(r"SET (\w+) = if_not_exists\(\1, (:\w+)\) \+ (:\w+)((?:, [#\w.]+ = :\w+)*)(?: REMOVE (.+))?")
+
+
+class Table:
+    """DynamoDB's get_item and update_item for the expressions that the ledger's table writes, and no others."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Raw] = {}
+
+    def get_item(self, *, TableName: str, Key: Raw, ConsistentRead: bool) -> Raw:  # noqa: N803  # boto3's names
+        """The item under `target`."""
+        assert ConsistentRead
+        item = self.items.get(Key["target"]["S"])
+        return {} if item is None else {"Item": copy.deepcopy(item)}
+
+    def update_item(self, **call: Any) -> Raw:
+        """Sets and removes if the condition holds; else raises with the item as it is."""
+        key = call["Key"]["target"]["S"]
+        before = self.items.get(key)
+        if not _holds(call, before or {}):
+            answer: Any = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}
+            raise ClientError(answer | ({"Item": copy.deepcopy(before)} if before else {}), "UpdateItem")
+        after = copy.deepcopy(before) if before else dict(call["Key"])
+        _apply(call, after)
+        self.items[key] = after
+        return {"Attributes": copy.deepcopy(after)}
+
+
+def _holds(call: Raw, item: Raw) -> bool:
+    names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
+    for term in call["ConditionExpression"].split(" AND "):
+        absent = re.fullmatch(r"attribute_not_exists\((#\w+)\)", term)
+        equal = re.fullmatch(r"(#\w+) = (:\w+)", term)
+        assert absent or equal, term
+        if absent and names[absent[1]] in item:
+            return False
+        if equal and item.get(names[equal[1]]) != values[equal[2]]:
+            return False
+    return True
+
+
+def _apply(call: Raw, item: Raw) -> None:
+    names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
+    parts = _UPDATE.fullmatch(call["UpdateExpression"])
+    assert parts, call["UpdateExpression"]
+    counter, zero, one, sets, removes = parts.groups()
+    count = int(item.get(counter, values[zero])["N"]) + int(values[one]["N"])
+    item[counter] = {"N": str(count)}
+    for clause in filter(None, sets.split(", ")):
+        path, value = clause.split(" = ")
+        holder, name = _place(item, path, names)
+        holder[name] = values[value]
+    for path in filter(None, (removes or "").split(", ")):
+        holder, name = _place(item, path, names)
+        holder.pop(name, None)
+
+
+def _place(item: Raw, path: str, names: Mapping[str, str]) -> tuple[Raw, str]:
+    *above, name = [names[part] for part in path.split(".")]
+    for step in above:
+        if "M" not in item.get(step, {}):
+            answer: Any = {"Error": {"Code": "ValidationException", "Message": "invalid document path"}}
+            raise ClientError(answer, "UpdateItem")
+        item = item[step]["M"]
+    return item, name
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object."""
+
+    key: str
+    version_id: str
+    body: bytes
+    metadata: Mapping[str, str]
+    put_at: float
+
+
+@dataclass
+class Bucket:
+    """S3's head_object and get_object over versions, oldest first."""
+
+    versions: list[Version] = field(default_factory=list)
+
+    def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> Raw:  # noqa: N803  # boto3's names
+        """The version's head, by default the current one's."""
+        version = self._version(Key, VersionId, "404", "HeadObject")
+        return {
+            "VersionId": version.version_id,
+            "ETag": f'"etag-{version.version_id}"',
+            "ContentLength": len(version.body),
+            "LastModified": datetime.fromtimestamp(version.put_at, UTC),
+            "Metadata": dict(version.metadata),
+        }
+
+    def get_object(self, *, Bucket: str, Key: str, IfMatch: str, VersionId: str) -> Raw:  # noqa: N803  # boto3's names
+        """The version's bytes."""
+        return {"Body": io.BytesIO(self._version(Key, VersionId, "NoSuchVersion", "GetObject").body)}
+
+    def delete(self, version_id: str) -> None:
+        """The version is gone for good."""
+        self.versions = [version for version in self.versions if version.version_id != version_id]
+
+    def _version(self, key: str, version_id: str | None, code: str, operation: str) -> Version:
+        found = [v for v in self.versions if v.key == key and version_id in {None, v.version_id}]
+        if not found:
+            answer: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+            raise ClientError(answer, operation)
+        return found[-1]
+
+
+@dataclass
+class Message:
+    """An SQS message; `attributes` are those of a dead letter."""
+
+    id: str
+    body: str
+    receives: int = 0
+    visible_at: float = 0.0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def version_ids(self) -> list[str]:
+        """Of the uploads whose notification this is."""
+        return [record["s3"]["object"]["versionId"] for record in json.loads(self.body)["Records"]]
+
+    def as_record(self) -> Raw:
+        """What the trigger hands to the function."""
+        return {
+            "messageId": self.id,
+            "receiptHandle": self.id,
+            "body": self.body,
+            "attributes": {"ApproximateReceiveCount": str(self.receives)},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-north-1:123456789012:ingest",
+        }
