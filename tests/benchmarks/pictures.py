@@ -68,7 +68,7 @@ TARGETS = (
 
 @dataclass
 class Results:
-    """Milliseconds by photo, box, contestant and round; MiB by contestant at 24 MP, box 512; similarity by box and subject."""
+    """Milliseconds by photo, box, contestant, round; MiB by contestant at 24 MP to 512; similarity by box, subject."""
 
     times: dict[tuple[str, int], dict[str, list[float]]] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
@@ -141,8 +141,8 @@ def _head(load: tuple[float, float]) -> Iterator[str]:
     before, after = load
     yield "# Pictures: the bench"
     yield ""
-    yield "Made by `make bench`: one run, the contestants in turns, medians in milliseconds from bytes to bytes; ratios "
-    yield "are medians of the ratios within a round."
+    yield "Made by `make bench`: one run, the contestants in turns, medians in milliseconds from bytes to bytes; "
+    yield "ratios are medians of the ratios within a round."
     yield f"Pillow {PIL.__version__}, libvips {'.'.join(str(pyvips.version(i)) for i in range(3))}, "
     yield f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores. "
     yield f"Load of the machine (waiting and running processes): {before:.1f} before the run, {after:.1f} after it. "
