@@ -15,9 +15,9 @@ from image_ingest.order import Mark, same_upload
 from image_ingest.table import Item
 from image_ingest.target import Target
 from ops import console
-from ops.inspection import Inspection, inspect
 from ops.letters import DeadLetter, held
 from ops.options import DEFAULT_STACK, AsJson, StackName
+from ops.prediction import Inspection, inspector
 from ops.records import attempt_of, public
 from ops.stack import Stack
 from ops.status import in_words
@@ -74,7 +74,7 @@ def _of_upload(stack: Stack, upload: Upload) -> Story:
         [one for one in _letters(stack) if one.upload and (one.upload.bucket, one.key) == (upload.bucket, upload.key)],
         upload.version_id,
     )
-    inspection = inspect(stack, letter.upload if letter and letter.upload else upload)
+    inspection = inspector()(stack, letter.upload if letter and letter.upload else upload)
     return Story(inspection.target, inspection.item, inspection, letter)
 
 
@@ -87,7 +87,7 @@ def _of_record(stack: Stack, target: Target) -> Story:
         upload: Upload | None = letter.upload
     else:
         upload = _upload(mark) if mark else None
-    return Story(target, item, inspect(stack, upload) if upload else None, letter)
+    return Story(target, item, inspector()(stack, upload) if upload else None, letter)
 
 
 def _letters(stack: Stack) -> list[DeadLetter]:
@@ -180,11 +180,9 @@ def _with_letter(outcome: str, letter: DeadLetter) -> list[str]:
 def _under_way(story: Story) -> bool:
     """Whether the ledger says that this very upload is still being tried."""
     attempt, inspection = attempt_of(story.item), story.inspection
-    if attempt is None or inspection is None or inspection.obj is None:
+    if attempt is None or inspection is None or inspection.mark is None:
         return False
-    obj = inspection.obj
-    mark = Mark(obj.bucket, obj.key, obj.version_id, None, obj.last_modified, obj.etag)
-    return story.item.get("status") in {"deferred", "in_progress"} and same_upload(mark, attempt)
+    return story.item.get("status") in {"deferred", "in_progress"} and same_upload(inspection.mark, attempt)
 
 
 def _document(story: Story) -> dict[str, Any]:

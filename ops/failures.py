@@ -12,13 +12,12 @@ import typer
 
 from image_ingest.errors import CATALOGUE, CatalogueEntry
 from image_ingest.events import Unrecognised, Upload, unrecognised
-from image_ingest.ingest import mark_of
 from image_ingest.order import order
 from image_ingest.target import Target
 from ops import console
-from ops.inspection import Inspection, Prediction, inspect
 from ops.letters import DIED, DeadLetter, await_move, delete, elsewhere, held, send_back, start_move
 from ops.options import DEFAULT_STACK, AsJson, DryRun, StackName, Yes, confirm
+from ops.prediction import Inspection, Prediction, inspector
 from ops.stack import Stack
 from ops.trouble import Trouble, misuse
 
@@ -109,7 +108,7 @@ def show(
     target_stack = Stack(stack)
     with held(target_stack) as every:
         (letter,) = Choice(ids=[message_id]).of(every)
-        prediction = foresee(target_stack, [letter])[letter.id]
+        prediction = foresee(target_stack, [letter]).get(letter.id)
     row = _row(letter, prediction)
     if json:
         console.say_json({**row, "body": letter.body})
@@ -195,7 +194,12 @@ def discard(
 
 
 def foresee(stack: Stack, letters: Sequence[DeadLetter]) -> dict[str, Prediction]:
-    """What a replay of all of these would do now, by message id."""
+    """What a replay of all of these would do now, by message id; nothing where this machine cannot tell."""
+    try:
+        inspect = inspector()
+    except Trouble as trouble:
+        console.note(f"Without predictions: {trouble}", "yellow")
+        return {}
     inspections: dict[str, list[Inspection]] = {}
     with console.progress("Looking into each", len(letters)) as steps:
         for letter in letters:
@@ -231,9 +235,7 @@ def _among(inspection: Inspection, stored: Sequence[Inspection]) -> Prediction:
 
 
 def _is_newer(other: Inspection, inspection: Inspection) -> bool:
-    if other.obj is None or inspection.obj is None:
-        return False
-    return order(mark_of(other.upload, other.obj), mark_of(inspection.upload, inspection.obj)) == "newer"
+    return bool(other.mark and inspection.mark and order(other.mark, inspection.mark) == "newer")
 
 
 def _send_back(stack: Stack, letters: Sequence[DeadLetter], per_second: float) -> None:

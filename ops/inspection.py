@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestError, Rejected
@@ -16,39 +15,14 @@ from image_ingest.ledger import settled
 from image_ingest.objects import Gone, StoredObject
 from image_ingest.outcome import Outcome
 from image_ingest.picture import Picture, prepare
-from image_ingest.table import Item
 from image_ingest.target import Target, target_of
+from ops.prediction import Inspection, Prediction
 from ops.records import held_seconds
 from ops.stack import Stack
 from ops.trouble import Trouble
 
 _PICTURE_SECONDS = 60.0
 _MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """How an upload that is delivered now would end, and why."""
-
-    outcome: Outcome
-    code: str | None = None
-    message: str | None = None
-
-    def __str__(self) -> str:
-        reason = ": ".join(filter(None, [self.code, self.message]))
-        return f"{self.outcome}: {reason}" if reason else self.outcome
-
-
-@dataclass
-class Inspection:
-    """What was found on the way to the prediction; the rest stays None where the way ended before."""
-
-    upload: Upload
-    obj: StoredObject | None = None
-    target: Target | None = None
-    item: Item = field(default_factory=dict)
-    picture: Picture | None = None
-    prediction: Prediction = Prediction("stored")
 
 
 def inspect(stack: Stack, upload: Upload, *, past_picture: bool = False) -> Inspection:
@@ -69,12 +43,13 @@ def inspect(stack: Stack, upload: Upload, *, past_picture: bool = False) -> Insp
 
 def _follow(stack: Stack, inspection: Inspection, *, past_picture: bool) -> Prediction:
     obj = inspection.obj = stack.objects.find(inspection.upload)
+    mark = inspection.mark = mark_of(inspection.upload, obj)
     if obj.is_console_folder:
         return Prediction("ignored", message="A folder made in the S3 console.")
     target = inspection.target = target_of(obj.metadata, obj.key, stack.settings.target_key_pattern)
     inspection.item = stack.table.read(target)
     tenant = stack.crm.own_tenant()
-    known = settled(inspection.item, mark_of(inspection.upload, obj), tenant)
+    known = settled(inspection.item, mark, tenant)
     if known is not None:
         return Prediction(known.outcome, known.error_code, known.message)
     if held_seconds(inspection.item, time.time()):

@@ -54,7 +54,7 @@ class Problem:
         return f"{place}: {self.what}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Who:
     """The record that a row names: by its SuperOffice id, or by what SuperOffice is to be searched for."""
 
@@ -69,7 +69,7 @@ class Who:
         return Target(self.entity_type, int(self.value)) if self.column == "entity_id" else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One photo and the record that it is for; `file` as the spreadsheet has it, or relative to the folder."""
 

@@ -30,7 +30,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 _CONTENT_TYPES = {"HEIF": "image/heic"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Photo:
     """A file that is to become a target's picture."""
 
@@ -42,7 +42,7 @@ class Photo:
     content_type: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sent:
     """What became of a file: uploaded, present in S3 before, or failed. `mark` tells its upload from others."""
 

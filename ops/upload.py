@@ -31,6 +31,7 @@ _COLUMNS = (
     *("line", "file", "entity_type", "entity_id", "key", "version_id"),
     *("action", "outcome", "blob_id", "error_code", "message", "advice"),
 )
+_SHOWN = 50  # failures on the screen
 
 
 @dataclass(frozen=True)
@@ -325,7 +326,9 @@ def _show(rows: Sequence[dict[str, Any]], report: Path | None, *, as_json: bool,
         return
     bad = [row for row in rows if row["action"] == "failed" or row["outcome"] in {"rejected", "waiting"}]
     if bad:
-        console.say_table(["file", "for", "outcome", "why", "what to do"], [_why(row) for row in bad])
+        console.say_table(["file", "for", "outcome", "why", "what to do"], [_why(row) for row in bad[:_SHOWN]])
+    if len(bad) > _SHOWN:
+        console.say(f"… and {len(bad) - _SHOWN} more; --report FILE writes them all.")
     console.say(", ".join(f"{count} {action}" for action, count in sorted(counts.items())) + ".")
     if waited:
         console.say("Outcomes: " + (", ".join(f"{n} {name}" for name, n in sorted(outcomes.items())) or "none") + ".")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +106,13 @@ def test_trouble_with_aws_is_no_traceback(
     assert result.exit_code == 1
     assert said in result.stderr
     assert isinstance(result.exception, SystemExit)
+
+
+def test_where_pictures_cannot_be_decoded_apart_the_rest_works() -> None:
+    """Windows has no `resource` module; a spreadsheet and photos it has."""
+    program = "import sys; sys.modules['resource'] = None; from ops.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", program, "upload", "--help"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "--manifest" in run.stdout

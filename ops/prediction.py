@@ -1,0 +1,55 @@
+"""How an upload would end if it was delivered now, and what was found on the way to that answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from image_ingest.events import Upload
+from image_ingest.objects import StoredObject
+from image_ingest.order import Mark
+from image_ingest.outcome import Outcome
+from image_ingest.table import Item
+from image_ingest.target import Target
+from ops.trouble import Trouble
+
+if TYPE_CHECKING:
+    from image_ingest.picture import Picture
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How an upload that is delivered now would end, and why."""
+
+    outcome: Outcome
+    code: str | None = None
+    message: str | None = None
+
+    def __str__(self) -> str:
+        reason = ": ".join(filter(None, [self.code, self.message]))
+        return f"{self.outcome}: {reason}" if reason else self.outcome
+
+
+@dataclass
+class Inspection:
+    """What was found on the way to the prediction; the rest stays None where the way ended before."""
+
+    upload: Upload
+    obj: StoredObject | None = None
+    mark: Mark | None = None
+    target: Target | None = None
+    item: Item = field(default_factory=dict)
+    picture: Picture | None = None
+    prediction: Prediction = Prediction("stored")
+
+
+def inspector() -> Callable[..., Inspection]:
+    """ops.inspection.inspect. Raises Trouble where the function's picture code cannot run, as on Windows."""
+    try:
+        from ops.inspection import inspect
+    except ModuleNotFoundError as error:
+        raise Trouble(
+            f"This machine cannot run the function's own checks (no {error.name}); use Linux or macOS."
+        ) from None
+    return inspect
