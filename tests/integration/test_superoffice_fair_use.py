@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from image_ingest.settings import SuperOfficeSettings
 from image_ingest.superoffice.pacing import Pacer
@@ -32,3 +33,12 @@ def test_no_second_holds_more_calls_than_the_limit_from_the_first_burst_on() -> 
         assert all(call.status == 200 for call in so.calls)
         assert len(so.calls) == WORKERS * (UPLOADS + 3)
         assert all(len(so.pictures("person", number)) == UPLOADS for number in range(1, WORKERS + 1))
+
+
+def test_a_call_counts_from_its_sending_however_late_its_answer() -> None:
+    pacer = Pacer(1000, 2)
+    with StandIn() as so:
+        so.fail(1, delay=0.5, stores=True, method="PUT")
+        Worker(so.secret("basic"), SuperOfficeSettings(), pacer=pacer).put(Target("person", 1))
+        answered = time.monotonic()
+    assert pacer._arrivals[-1] < answered - 0.3

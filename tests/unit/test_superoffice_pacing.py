@@ -59,6 +59,44 @@ def test_no_second_holds_more_than_the_limit(data: st.DataObject, workers: int, 
     assert most_in_any_second(seen) <= rate
 
 
+def calls_that_say_when_they_are_sent(
+    rate: float, workers: int, calls: list[tuple[float, float, float]]
+) -> list[float]:
+    """When SuperOffice sees calls that are sent after some seconds, arrive up to 0.1 s later, and are then answered."""
+    time = VirtualTime()
+    pacer = Pacer(rate, workers, clock=time, sleep=time.sleep, draw=lambda: 0.0)
+    seen = []
+    for before, transit, answer in calls:
+        with pacer.turn(Deadline(1e9, time)) as turn:
+            turn.sent()  # the head, before the body
+            time.now += before
+            turn.sent()
+            seen.append(time.now + transit)
+            time.now += transit + answer
+    return seen
+
+
+sendings = st.tuples(st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 1.5))
+
+
+@given(st.data(), st.integers(2, 6), st.integers(1, 4), st.floats(0, 0.99))
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_nor_does_any_second_when_calls_count_from_their_sending(
+    data: st.DataObject, workers: int, whole: int, part: float
+) -> None:
+    rate = workers * (whole + part)
+    seen: list[float] = []
+    for _ in range(workers):
+        wakes, calls = data.draw(st.floats(0, 2)), data.draw(st.lists(sendings, min_size=1, max_size=8))
+        seen += [wakes + at for at in calls_that_say_when_they_are_sent(rate, workers, calls)]
+    assert most_in_any_second(seen) <= rate
+
+
+def test_slow_answers_leave_the_budget_busy() -> None:
+    seen = calls_that_say_when_they_are_sent(10, 5, [(0.01, 0.01, 0.3)] * 41)
+    assert 5 * 40 / (seen[-1] - seen[0]) > 8.8
+
+
 def test_a_worker_keeps_to_its_share_of_the_rate() -> None:
     seen = calls_of_one_worker(10, 5, 0, [(0.01, 0.0)] * 20)
     gaps = [later - earlier for earlier, later in pairwise(seen)]

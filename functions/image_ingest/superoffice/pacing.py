@@ -1,10 +1,11 @@
 """Keeps all workers together under SuperOffice's fair-use limit, without a word between them.
 
 Each worker has its share. Its calls start a gap of slightly over workers ÷ rate apart, and no second holds more of them
-than the whole calls in its share, measured from the end of one call to the start of a later one: that is the least
-distance at which SuperOffice sees them, whatever the network does. A cold worker waits a gap before its first call, as
-the worker that it replaces may have called a moment ago. Where there are fewer calls a second than workers, only chance
-keeps the workers apart, so the first wait is then drawn by lot.
+than the whole calls in its share, measured from when one call has surely arrived to the start of a later one: that is
+the least distance at which SuperOffice sees them. A call has arrived when it has ended, or soon after its last byte was
+sent, so that slow answers cost no calls. A cold worker waits a gap before its first call, as the worker that it
+replaces may have called a moment ago. Where there are fewer calls a second than workers, only chance keeps the workers
+apart, so the first wait is then drawn by lot.
 """
 
 from __future__ import annotations
@@ -22,7 +23,22 @@ from image_ingest.errors import Deferred
 from image_ingest.superoffice.attempt import holding
 
 _SLACK = 1.02
+_IN_TRANSIT = (
+    0.1  # seconds from here to SuperOffice, at most; a lost packet may take longer, so rarely that chance covers it
+)
 _LEAST_FOR_A_CALL = 0.5  # seconds that must be left after the wait
+
+
+class Turn:
+    """One call: by when it has arrived."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.arrives_by = math.inf
+
+    def sent(self) -> None:
+        """Bytes of the request were sent just now, maybe the last ones."""
+        self.arrives_by = self._clock() + _IN_TRANSIT
 
 
 class Pacer:
@@ -43,11 +59,11 @@ class Pacer:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._ends: deque[float] = deque(maxlen=whole)
+        self._arrivals: deque[float] = deque(maxlen=whole)
         self._next_start = clock() + self.gap * (1 + (draw() if share < 1 else 0))
 
     @contextmanager
-    def turn(self, deadline: Deadline) -> Iterator[None]:
+    def turn(self, deadline: Deadline) -> Iterator[Turn]:
         """Waits for this worker's turn, for the length of one call.
 
         Raises Deferred `worker.out-of-time` when the turn would come too late.
@@ -55,15 +71,16 @@ class Pacer:
         with holding(self._lock, deadline):
             self._wait(deadline)
             self._next_start = self._clock() + self.gap
+            turn = Turn(self._clock)
             try:
-                yield
+                yield turn
             finally:
-                self._ends.append(self._clock())
+                self._arrivals.append(min(turn.arrives_by, self._clock()))
 
     def _wait(self, deadline: Deadline) -> None:
         start = self._next_start
-        if len(self._ends) == self._ends.maxlen:
-            start = max(start, self._ends[0] + _SLACK)
+        if len(self._arrivals) == self._arrivals.maxlen:
+            start = max(start, self._arrivals[0] + _SLACK)
         wait = start - self._clock()
         if wait <= 0:
             return

@@ -41,6 +41,7 @@ _SEND_PIECE = 16_384  # bytes; one TLS record, so that one wait sends it
 _USER_AGENT = f"superoffice-image-ingest/{__version__}"
 
 _exchange_end: ContextVar[float] = ContextVar("exchange_end")
+_sent: ContextVar[Callable[[], None]] = ContextVar("sent")
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,13 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     def _exchange(self, request: Request, attempt: Attempt) -> Answer:
-        with self._pacer.turn(attempt.deadline):
+        with self._pacer.turn(attempt.deadline) as turn:
             seconds = attempt.deadline.bound(_EXCHANGE_SECONDS)
             began = time.monotonic()
             calls = attempt.calls
             calls.count += 1
             calls.host, calls.status = host_of(request.url), None
+            _sent.set(turn.sent)
             token = _exchange_end.set(began + seconds)
             try:
                 answer = self._answer(request, seconds)
@@ -211,10 +213,12 @@ class _TimedConnection(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None or not isinstance(data, bytes):
             super().send(data)
+            _sent.get()()
             return
         for start in range(0, len(data), _SEND_PIECE):
             _await_at_most(self.sock)
             super().send(data[start : start + _SEND_PIECE])
+            _sent.get()()
 
 
 class _TimedTlsConnection(_TimedConnection, HTTPSConnection):
