@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from sandbox.aws import EmbeddedAws
+from sandbox.page.actions import Refused
 from sandbox.superoffice import StandIn
 
 SLOW_SECONDS = 4.0
@@ -43,7 +45,9 @@ class Weather:
         return frozenset(self._switches)
 
     def switch(self, name: str, *, on: bool) -> None:
-        """Turns one of `names` on or off."""
+        """Turns one of `names` on or off. Raises Refused where this machine cannot do it."""
+        if name == "kill" and on and shutil.which("ps") is None:
+            raise Refused("Finding the function's processes needs the command ps, of the package procps.")
         with self._lock:
             turn = self._switches[name]
             if (name in self._on) != on:

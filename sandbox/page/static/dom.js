@@ -78,15 +78,30 @@ export function targetName(target) {
 }
 
 export function size(bytes) {
-  return bytes < 1000 ? `${bytes} bytes` : bytes < 1e6 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes < 1000
+    ? `${bytes} bytes`
+    : bytes < 1e6
+      ? `${Math.round(bytes / 1000)} kB`
+      : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 export function seconds(value) {
-  return value < 0.1 ? "0.1 s" : value < 10 ? `${value.toFixed(1)} s` : value < 100 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`;
+  return value < 0.1
+    ? "0.1 s"
+    : value < 10
+      ? `${value.toFixed(1)} s`
+      : value < 100
+        ? `${Math.round(value)} s`
+        : `${Math.round(value / 60)} min`;
 }
 
 export function clock(at) {
-  return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  return new Date(at * 1000).toLocaleTimeString([], {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hour12: false,
+  });
 }
 
 /** Words that count down to a moment; tick() keeps them true. */

@@ -20,7 +20,8 @@ function draw(state) {
   drawLedger(state.ledger);
   drawCalls(state.calls);
   drawWeather(state.weather);
-  for (const [name, count] of Object.entries(state.counts)) setText(document.getElementById(`count-${name}`), count ? String(count) : "");
+  for (const [name, count] of Object.entries(state.counts))
+    setText(document.getElementById(`count-${name}`), count ? String(count) : "");
 }
 
 function say(state, words) {
@@ -39,7 +40,15 @@ function drawLedger(items) {
     (row, item) => {
       const picture = item.width ? `${item.width} × ${item.height}, ${item.content_type}` : "";
       const changed = item.updated_at ? clock(Date.parse(item.updated_at) / 1000) : "";
-      const cells = [item.target, item.status, item.blob_id ?? "", picture, item.key ?? "", changed, item.error_code ?? ""];
+      const cells = [
+        item.target,
+        item.status,
+        item.blob_id ?? "",
+        picture,
+        item.key ?? "",
+        changed,
+        item.error_code ?? "",
+      ];
       cells.forEach((text, number) => setText(row.children[number], String(text)));
       row.dataset.status = item.status;
       row.lastElementChild.title = item.error_message ?? "";
@@ -53,7 +62,14 @@ function drawCalls(calls) {
     document.getElementById("calls"),
     calls,
     (call) => call.at + call.path,
-    (call) => h("li", { title: `${call.method} ${call.path}` }, h("time", {}, clock(call.at)), h("span", {}, meaning(call)), h("em")),
+    (call) =>
+      h(
+        "li",
+        { title: `${call.method} ${call.path}` },
+        h("time", {}, clock(call.at)),
+        h("span", {}, meaning(call)),
+        h("em"),
+      ),
     (line, call) => {
       setText(line.querySelector("em"), call.status === null ? "no answer" : String(call.status));
       line.dataset.answer = call.status === null ? "none" : call.status < 400 ? "good" : "bad";
@@ -64,7 +80,8 @@ function drawCalls(calls) {
 /** What a call is about, in words; the call itself is in the line's title. */
 function meaning({ method, path }) {
   const image = /^(?:\/online(\d+)\/|.*)?.*\/v1\/(\w+)\/(\d+)\/Image$/i.exec(path);
-  if (image) return `${method === "PUT" ? "picture of" : method} ${image[2].toLowerCase()} ${image[3]}${image[1] ? `, host ${image[1]}` : ""}`;
+  if (image)
+    return `${method === "PUT" ? "picture of" : method} ${image[2].toLowerCase()} ${image[3]}${image[1] ? `, host ${image[1]}` : ""}`;
   if (path.includes("/state/")) return "where is the tenant?";
   if (/Authenticate$|oauth\/tokens$/.test(path)) return "log in";
   if (path.endsWith("/jwks")) return "the login’s signing keys";
@@ -72,7 +89,8 @@ function meaning({ method, path }) {
 }
 
 function drawWeather(weather) {
-  for (const input of document.querySelectorAll("#weather input")) if (!input.disabled) input.checked = weather[input.name];
+  for (const input of document.querySelectorAll("#weather input"))
+    if (!input.disabled) input.checked = weather[input.name];
   setText(document.getElementById("host"), String(weather.host));
 }
 
@@ -90,8 +108,13 @@ for (const input of document.querySelectorAll("#weather input")) {
     input.focus();
   });
 }
-document.getElementById("move").addEventListener("click", doing(() => post("/tenant/move")));
-document.getElementById("compare").addEventListener("click", (event) => event.target === event.currentTarget && event.target.close());
+document.getElementById("move").addEventListener(
+  "click",
+  doing(() => post("/tenant/move")),
+);
+document
+  .getElementById("compare")
+  .addEventListener("click", (event) => event.target === event.currentTarget && event.target.close());
 listen();
 setInterval(tick, 1000);
 

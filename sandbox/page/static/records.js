@@ -5,7 +5,13 @@ import { h, icon, setText, size, sync, targetName } from "./dom.js";
 const EXAMPLES = ["person#1", "contact#1", "project#1", "product#1"];
 const EARLIER = 3; // pictures on a card
 const UNDER_WAY = new Set(["queued", "working"]);
-const WORDS = { queued: "on its way", working: "on its way", deferred: "the newest waits", died: "the newest waits", rejected: "the newest was refused" };
+const WORDS = {
+  queued: "on its way",
+  working: "on its way",
+  deferred: "the newest waits",
+  died: "the newest waits",
+  rejected: "the newest was refused",
+};
 
 let uploads = [];
 
@@ -47,7 +53,9 @@ function updateCard(element, card) {
   setText(element.querySelector("h3"), targetName(card.target));
   setText(
     element.querySelector(".facts"),
-    picture ? `${picture.width} × ${picture.height} · ${size(picture.bytes)} · blob ${picture.blob_id}` : "no picture yet",
+    picture
+      ? `${picture.width} × ${picture.height} · ${size(picture.bytes)} · blob ${picture.blob_id}`
+      : "no picture yet",
   );
   const news = element.querySelector(".news");
   setText(news, words || "");
@@ -63,7 +71,14 @@ function showPicture(frame, target, picture) {
   if (!picture || frame.shown?.at === picture.at) return;
   frame.shown = picture;
   frame.setAttribute("aria-label", `${targetName(target)}, blob ${picture.blob_id}: before and after`);
-  frame.replaceChildren(h("img", { src: address(target, picture), alt: `${targetName(target)} as SuperOffice shows it`, width: picture.width, height: picture.height }));
+  frame.replaceChildren(
+    h("img", {
+      src: address(target, picture),
+      alt: `${targetName(target)} as SuperOffice shows it`,
+      width: picture.width,
+      height: picture.height,
+    }),
+  );
 }
 
 function drawHistory(list, card) {
@@ -78,7 +93,10 @@ function drawHistory(list, card) {
         h(
           "button",
           { type: "button", onclick: () => compare(card.target, picture), title: `Earlier: blob ${picture.blob_id}` },
-          h("img", { src: address(card.target, picture), alt: `Earlier picture of ${targetName(card.target)}, blob ${picture.blob_id}` }),
+          h("img", {
+            src: address(card.target, picture),
+            alt: `Earlier picture of ${targetName(card.target)}, blob ${picture.blob_id}`,
+          }),
         ),
       ),
     () => {},
@@ -109,7 +127,8 @@ function fill(id, source, words, otherwise, symbol) {
   const figure = document.getElementById(id);
   const picture = figure.querySelector(".picture");
   const nothing = () => picture.replaceChildren(icon(symbol), h("span", {}, otherwise));
-  if (source) picture.replaceChildren(h("img", { src: source, alt: figure.querySelector("b").textContent, onerror: nothing }));
+  if (source)
+    picture.replaceChildren(h("img", { src: source, alt: figure.querySelector("b").textContent, onerror: nothing }));
   else nothing();
   setText(figure.querySelector("figcaption span"), words || "");
 }
@@ -120,7 +139,9 @@ async function tellFacts(upload, picture) {
   const facts = await answer.json();
   const what = facts.format ? `${facts.format} ${facts.mode}, ${facts.width} × ${facts.height}` : "no picture";
   setText(document.querySelector("#before figcaption span"), `${what}, ${size(facts.bytes)}`);
-  document.getElementById("done").replaceChildren(...changes(facts, picture, upload).map((words) => h("li", {}, words)));
+  document
+    .getElementById("done")
+    .replaceChildren(...changes(facts, picture, upload).map((words) => h("li", {}, words)));
 }
 
 function changes(facts, picture, upload) {
@@ -132,6 +153,7 @@ function changes(facts, picture, upload) {
   if (facts.gps) done.push("its GPS position removed");
   if (facts.metadata) done.push("the camera’s notes removed");
   if (facts.transparent) done.push("transparency kept");
-  if (facts.format && facts.format !== kind(picture.content_type)) done.push(`${facts.format} became ${kind(picture.content_type)}`);
+  if (facts.format && facts.format !== kind(picture.content_type))
+    done.push(`${facts.format} became ${kind(picture.content_type)}`);
   return done;
 }

@@ -14,7 +14,10 @@ export function listen() {
       input.value = "";
     });
   }
-  document.getElementById("album").addEventListener("click", doing(() => post("/album")));
+  document.getElementById("album").addEventListener(
+    "click",
+    doing(() => post("/album")),
+  );
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
     drop.classList.add("over");

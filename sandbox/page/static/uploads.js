@@ -5,7 +5,13 @@ import { compare } from "./records.js";
 
 const STATIONS = ["bucket", "queue", "function", "superoffice", "end"];
 const REACHED = { queued: 1, working: 2, died: 2, deferred: 2, rejected: 2 };
-const GOOD = { stored: "stored", unchanged: "unchanged: these bytes are stored already", duplicate: "duplicate: this very upload is stored already", superseded: "superseded: a newer one is stored", ignored: "ignored" };
+const GOOD = {
+  stored: "stored",
+  unchanged: "unchanged: these bytes are stored already",
+  duplicate: "duplicate: this very upload is stored already",
+  superseded: "superseded: a newer one is stored",
+  ignored: "ignored",
+};
 const ELSEWHERE = { rejected: "dead letters", deferred: "back in the queue", died: "hidden in the queue" };
 const told = new Map();
 let records = new Map();
@@ -18,14 +24,27 @@ export function drawUploads(state) {
 }
 
 function createUpload(upload) {
-  const thumb = h("button", { type: "button", className: "thumb", ariaLabel: `${upload.key}: before and after` }, icon("file"));
+  const thumb = h(
+    "button",
+    { type: "button", className: "thumb", ariaLabel: `${upload.key}: before and after` },
+    icon("file"),
+  );
   thumb.addEventListener("click", () => open(thumb.upload));
-  const image = h("img", { src: `/originals/${upload.id}/preview`, alt: "", onload: () => thumb.replaceChildren(image) });
+  const image = h("img", {
+    src: `/originals/${upload.id}/preview`,
+    alt: "",
+    onload: () => thumb.replaceChildren(image),
+  });
   return h(
     "li",
     {},
     thumb,
-    h("div", { className: "what" }, h("p", { className: "name" }, h("b"), " ", h("span")), h("p", { className: "state" }, h("span"), " ", h("time"))),
+    h(
+      "div",
+      { className: "what" },
+      h("p", { className: "name" }, h("b"), " ", h("span")),
+      h("p", { className: "state" }, h("span"), " ", h("time")),
+    ),
     h(
       "ol",
       { className: "track", ariaHidden: "true" },
@@ -37,7 +56,11 @@ function createUpload(upload) {
 
 function open(upload) {
   const pictures = records.get(upload.target)?.pictures ?? [];
-  compare(upload.target, pictures.find((picture) => picture.blob_id === upload.blob_id), upload);
+  compare(
+    upload.target,
+    pictures.find((picture) => picture.blob_id === upload.blob_id),
+    upload,
+  );
 }
 
 function updateUpload(element, upload) {
@@ -104,7 +127,8 @@ function announce(uploads) {
     const before = told.get(upload.id);
     if (before === upload.state) continue;
     told.set(upload.id, upload.state);
-    if (before && !["queued", "working"].includes(upload.state)) news.push(`${upload.key} for ${targetName(upload.target)}: ${sentence(upload)}.`);
+    if (before && !["queued", "working"].includes(upload.state))
+      news.push(`${upload.key} for ${targetName(upload.target)}: ${sentence(upload)}.`);
   }
   if (news.length) setText(document.getElementById("said"), news.join(" "));
 }
@@ -115,8 +139,27 @@ export function drawDeadLetters(state) {
 }
 
 function createLetter(letter) {
-  const replay = h("button", { type: "button", onclick: doing(() => post(`/dead-letters/${letter.id}/replay`)), ariaLabel: `Replay ${letter.key ?? "this message"}` }, "Replay");
-  return h("li", {}, h("div", {}, h("p", { className: "name" }, h("b"), " ", h("span")), h("p", {}, h("code"), " ", h("span", { className: "message" })), h("p", { className: "advice" })), replay);
+  const replay = h(
+    "button",
+    {
+      type: "button",
+      onclick: doing(() => post(`/dead-letters/${letter.id}/replay`)),
+      ariaLabel: `Replay ${letter.key ?? "this message"}`,
+    },
+    "Replay",
+  );
+  return h(
+    "li",
+    {},
+    h(
+      "div",
+      {},
+      h("p", { className: "name" }, h("b"), " ", h("span")),
+      h("p", {}, h("code"), " ", h("span", { className: "message" })),
+      h("p", { className: "advice" }),
+    ),
+    replay,
+  );
 }
 
 function updateLetter(element, letter) {
@@ -141,7 +184,11 @@ export function drawWaiting(state) {
 
 function createWaiting(message) {
   const send = doing(() => post(`/waiting/${message.id}/again`));
-  const again = h("button", { type: "button", onclick: send, ariaLabel: `Send ${message.key} again now` }, "Send again");
+  const again = h(
+    "button",
+    { type: "button", onclick: send, ariaLabel: `Send ${message.key} again now` },
+    "Send again",
+  );
   return h("li", {}, h("p", {}, h("b"), " ", h("span"), " ", h("time")), again);
 }
 
