@@ -15,6 +15,7 @@ import select
 import signal
 import struct
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ _LENGTH = struct.Struct("!Q")
 _OUT_OF_MEMORY = 87  # the child's exit status for a MemoryError
 _ANSWER_FD = 3
 _CHUNK = 1 << 20
+_FORKING = threading.Lock()  # the filters of warnings are the whole process's
 
 
 class ChildDied(Exception):
@@ -67,7 +69,7 @@ def run_isolated(work: Callable[[], bytes], limits: Limits) -> bytes:
 
 
 def _fork() -> int:
-    with warnings.catch_warnings():
+    with _FORKING, warnings.catch_warnings():
         # Python 3.12 and later warn of a fork among threads. This child takes no lock that a thread could hold.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
