@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,12 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+_keys: dict[str, rsa.RSAPrivateKey] = {}
+_making = threading.Lock()  # two threads must not each make a key of the same name
 
-@cache
+
 def rsa_key(name: str) -> rsa.RSAPrivateKey:
     """The key of that name, the same throughout the process."""
-    del name  # only tells one key from another
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    with _making:
+        if name not in _keys:
+            _keys[name] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return _keys[name]
 
 
 def private_pem(key: rsa.RSAPrivateKey, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
@@ -58,6 +63,7 @@ def certificate() -> Certificate:
     ca = (
         _dated(x509.CertificateBuilder().subject_name(issuer).issuer_name(issuer).public_key(authority.public_key()))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_signs_certificates(), critical=True)
         .add_extension(signer, critical=False)
         .sign(authority, hashes.SHA256())
     )
@@ -68,6 +74,12 @@ def certificate() -> Certificate:
         .sign(authority, hashes.SHA256())
     )
     return Certificate(_pem(ca), _pem(leaf), private_pem(server))
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    uses = {"digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"}
+    no = dict.fromkeys(uses | {"encipher_only", "decipher_only"}, False)
+    return x509.KeyUsage(key_cert_sign=True, crl_sign=True, **no)
 
 
 def _dated(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:

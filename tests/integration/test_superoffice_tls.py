@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from image_ingest.superoffice.transport import trusted
 from sandbox.superoffice import AUTHS, StandIn
+from sandbox.superoffice.keys import certificate
 from tests.support.superoffice_client import Worker, deferred_by, puts, worker_of
 from tests.support.superoffice_sockets import forward_proxy
 
@@ -36,6 +39,13 @@ def so(shared: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 def test_a_private_authority_is_trusted_by_ca_bundle(so: StandIn, auth: str) -> None:
     worker_of(so, auth).put()
     assert puts(so) == 1
+
+
+@pytest.mark.parametrize("ca_bundle", [None, certificate().ca_pem])
+def test_verification_is_always_on_strict_form_only_without_an_own_authority(ca_bundle: str | None) -> None:
+    context = trusted(ca_bundle)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert not (ca_bundle and context.verify_flags & ssl.VERIFY_X509_STRICT)
 
 
 @pytest.mark.parametrize("variable", [None, *BUNDLE_VARIABLES])
