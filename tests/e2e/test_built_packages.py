@@ -129,3 +129,9 @@ def test_the_lock_has_what_the_requirements_ask_for_with_a_hash_for_every_wheel(
     assert all(locked.values())
     assert len(locked) == len(re.findall("==", text))
     assert "://" not in text
+
+
+def test_the_repository_s_metadata_has_the_code_s_version() -> None:
+    code = (ROOT / "functions/image_ingest/__init__.py").read_text()
+    template = (ROOT / "template.yaml").read_text()
+    assert re.findall(r"SemanticVersion: (\S+)", template) == re.findall(r'__version__ = "(.+)"', code)
