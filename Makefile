@@ -12,7 +12,7 @@ LAMBDA := .venvs/lambda/awslambdaric-is-installed
 export PHOTO AUTH MINUTES
 export PYTHONPATH := functions:.
 
-.PHONY: demo sandbox test lint types format documents bench fuzz build lambda-tools
+.PHONY: demo sandbox test lint types format documents bench fuzz build test-built lambda-tools
 
 demo: $(SANDBOX)  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	@$(BIN)/python -m sandbox.demo
@@ -55,6 +55,9 @@ $(CHECKOV):
 build: $(SAM)  ## what Lambda runs, in .aws-sam/build; ARCHITECTURE=x86_64 for the other processor
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} \
 		$(SAM) build --parameter-overrides Architecture=$${ARCHITECTURE:-arm64}
+
+test-built: $(TESTS) lambda-tools  ## what sam build makes, and how it runs under Lambda's runtime
+	$(BIN)/python -m pytest tests/e2e/test_built_packages.py tests/e2e/test_built_runtime.py
 
 lambda-tools: $(SAM) $(LAMBDA)  ## SAM with its Lambda emulator, and Lambda's runtime client under Lambda's Python
 
