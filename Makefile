@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SANDBOX := $(VENV)/sandbox-is-installed
 TESTS := $(VENV)/tests-are-installed
+BENCH := $(VENV)/benchmarks-are-installed
 CHECKOV := .venvs/checkov/bin/checkov
 SAM := .venvs/sam/bin/sam
 LAMBDA := .venvs/lambda/awslambdaric-is-installed
@@ -51,6 +52,15 @@ $(TESTS): $(SANDBOX) tests/requirements.txt
 $(CHECKOV):
 	$(PYTHON) -m venv .venvs/checkov
 	.venvs/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+
+bench: $(TESTS) $(BENCH) lambda-tools  ## cold start, throughput, cost and pictures; writes the tables in docs
+	$(BIN)/python -m tests.benchmarks.cold_start
+	$(BIN)/python -m tests.benchmarks.throughput
+	$(BIN)/python -m tests.benchmarks.pictures
+
+$(BENCH): $(TESTS) tests/benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/benchmarks/requirements.txt
+	@touch $@
 
 build: $(SAM)  ## what Lambda runs, in .aws-sam/build; ARCHITECTURE=x86_64 for the other processor
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} \
