@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from image_ingest.errors import CATALOGUE
 from sandbox.page.actions import Actions
-from sandbox.page.sources import Message, Sources
+from sandbox.page.sources import Line, Message, Sources
 from sandbox.page.story import Put, Story, target_in, upload_in
 from sandbox.page.weather import Weather
 from sandbox.superoffice import Call, StandIn, StoredPicture
@@ -24,7 +24,7 @@ _CALLS_SHOWN = 14
 _HISTORY_SHOWN = 12
 _SHOWN = 100  # messages and ledger items
 _RECORDS_SHOWN = 24
-_LEDGER_SECONDS = 0.5  # between scans
+_READING_SECONDS = 0.5  # between readings of log and ledger while the queues stay as they are
 _EPOCH = time.time() - time.monotonic()  # of the stand-in's clock
 
 State = dict[str, Any]
@@ -47,8 +47,9 @@ class Observer:
         self._ended = False
         self._wake = threading.Event()
         self._waiting: list[Message] = []
-        self._ledger_items: list[State] = []
-        self._ledger_read = 0.0
+        self._ledger: list[State] = []
+        self._queues_read: object = None
+        self._read_at = 0.0
         self._thread = threading.Thread(target=self._run, name="sandbox-page")
 
     def start(self) -> None:
@@ -114,9 +115,11 @@ class Observer:
         for sent in self._actions.new_uploads():
             self._story.sent(sent.version, sent.key, sent.target, sent.at)
         self._story.killed_at = self._weather.killed_at
-        self._waiting, dead = self._sources.queues()
+        self._waiting, dead = queues = self._sources.queues()
         calls = self._superoffice.calls
-        self._story.observe(self._waiting, self._sources.new_lines(), _puts(calls), now)
+        lines = self._read() if queues != self._queues_read or now - self._read_at >= _READING_SECONDS else ()
+        self._queues_read = queues
+        self._story.observe(self._waiting, lines, _puts(calls), now)
         self._actions.follow_up(self._story.is_settled)
         uploads = self._story.uploads(now)
         self._busy = self._weather.armed or any(upload["state"] in ("queued", "working") for upload in uploads)
@@ -127,7 +130,7 @@ class Observer:
             "records": self._records(),
             "waiting": waiting[:_SHOWN],
             "dead_letters": [_dead_letter(message) for message in dead[-_SHOWN:]],
-            "ledger": self._ledger()[:_SHOWN],
+            "ledger": self._ledger[:_SHOWN],
             "calls": [_call(call) for call in reversed(calls[-_CALLS_SHOWN:])],
             "weather": self._weather.state(),
             "counts": {
@@ -135,15 +138,15 @@ class Observer:
                 "function": len(hidden) - len(waiting),
                 "waiting": len(waiting),
                 "dead": len(dead),
-                "ledger": len(self._ledger()),
+                "ledger": len(self._ledger),
             },
         }
 
-    def _ledger(self) -> list[State]:
-        if time.monotonic() - self._ledger_read >= _LEDGER_SECONDS:
-            self._ledger_items = self._sources.ledger()
-            self._ledger_read = time.monotonic()
-        return self._ledger_items
+    def _read(self) -> list[Line]:
+        """What the function logged; and keeps what the ledger says."""
+        self._ledger = self._sources.ledger()
+        self._read_at = time.time()
+        return self._sources.new_lines()
 
     def _records(self) -> list[State]:
         """The records whose pictures changed last."""
