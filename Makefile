@@ -53,6 +53,9 @@ $(CHECKOV):
 	$(PYTHON) -m venv .venvs/checkov
 	.venvs/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
 
+fuzz: $(TESTS)  ## mutated pictures for MINUTES (5), looking for one that does harm
+	$(BIN)/python -m tests.support.picture_fuzz --minutes $(or $(MINUTES),5)
+
 bench: $(TESTS) $(BENCH) lambda-tools  ## cold start, throughput, cost and pictures; writes the tables in docs
 	$(BIN)/python -m tests.benchmarks.cold_start
 	$(BIN)/python -m tests.benchmarks.throughput

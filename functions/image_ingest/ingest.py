@@ -25,6 +25,11 @@ from image_ingest.target import Target, target_of
 LEASE_MARGIN = 30.0  # seconds that a lease outlasts the deadline: for the record, and for clocks that differ
 LEAST_TIME = 3.0  # seconds without which an upload is not begun
 _PRODUCT_BOUND = 1000  # pixels; SuperOffice's agent API scales product pictures to this
+_FORMATS = {name: name.upper() for name in ("jpeg", "png", "gif", "tiff", "webp", "bmp", "avif", "heif")} | {
+    "jpg": "JPEG",
+    "tif": "TIFF",
+    "heic": "HEIF",
+}
 
 
 @dataclass
@@ -139,6 +144,7 @@ class Ingest:
             attempt.settle("unchanged", blob_id=claim.stored.blob_id)
             return
         picture = _timed_picture(source, settings, attempt)
+        attempt.measures.mislabelled = _is_mislabelled(obj, picture.source_format)
         blob_id = self._superoffice.put_image(claim.target, picture, attempt.deadline, attempt.calls)
         stored = StoredPicture(
             blob_id, picture.content_type, picture.width, picture.height, sha256, _description(settings)
@@ -234,6 +240,12 @@ def _timed_picture(source: bytes, settings: PictureSettings, attempt: _Attempt) 
         attempt.measures.picture_milliseconds = (time.perf_counter() - began) * 1000
     attempt.measures.source_format = picture.source_format
     return picture
+
+
+def _is_mislabelled(obj: StoredObject, source_format: str) -> bool:
+    """Only noted: a picture is what its bytes say."""
+    said = {PurePath(obj.key).suffix.lower().removeprefix("."), obj.content_type.lower().removeprefix("image/")}
+    return bool({_FORMATS[name] for name in said & _FORMATS.keys()} - {source_format})
 
 
 def _place(error: Exception) -> str:

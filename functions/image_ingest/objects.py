@@ -33,6 +33,7 @@ class StoredObject:
     etag: str
     size: int
     last_modified: str
+    content_type: str
     metadata: Mapping[str, str]
     archived: bool
 
@@ -97,6 +98,7 @@ class Objects:
             etag=head.get("ETag", "").strip('"'),
             size=head["ContentLength"],
             last_modified=_iso(head["LastModified"]),
+            content_type=head.get("ContentType", ""),
             metadata=head.get("Metadata", {}),
             archived=_is_archived(head),
         )

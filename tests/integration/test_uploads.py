@@ -261,6 +261,24 @@ def test_an_upload_has_one_closing_line_and_its_metrics(stack: Stack, capsys: py
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "declared", "mislabelled"),
+    [
+        ("a.png", "image/png", False),
+        ("a.PNG", "application/octet-stream", False),
+        ("a", "binary/octet-stream", False),
+        ("a.jpg", "image/png", True),
+        ("a.png", "image/jpeg", True),
+    ],
+)
+def test_a_name_that_lies_is_noted_and_believed_no_further(
+    stack: Stack, capsys: pytest.CaptureFixture[str], key: str, declared: str, mislabelled: bool
+) -> None:
+    assert stack.result(stack.put(key, photo(kind="PNG"), ContentType=declared))["outcome"] == "stored"
+    (closing,) = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line.get("outcome")]
+    assert closing.get("mislabelled", False) is mislabelled
+
+
 def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last_code(stack: Stack) -> None:
     stack.settings["MAX_ATTEMPTS"] = "3"
     stack.superoffice.fail(times=100, status=429)
