@@ -36,7 +36,9 @@ class Story:
 
 
 def explain(
-    what: Annotated[list[str], typer.Argument(metavar="s3://BUCKET/KEY | ENTITY ID", help="An upload or a record.")],
+    what: Annotated[
+        list[str], typer.Argument(metavar="WHAT", help="An upload, s3://BUCKET/KEY, or a record: person 123.")
+    ],
     *,
     version_id: Annotated[str | None, typer.Option(help="This version of the object instead of the newest.")] = None,
     json: AsJson = False,

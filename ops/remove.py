@@ -120,7 +120,9 @@ def forget(
     else:
         console.say(f"Forgotten: {console.many(dropped, 'record')}.")
     if held:
-        raise Trouble(f"A worker holds {len(held)} records at the moment; run the command again in some minutes.")
+        raise Trouble(
+            f"A worker holds {console.many(len(held), 'record')} at the moment; run the command again in some minutes."
+        )
 
 
 def versions_of(stack: Stack, target: Target, prefix: str, steps: console.Steps) -> list[Version]:

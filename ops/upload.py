@@ -21,8 +21,9 @@ from ops.follow import Outcome, follow
 from ops.lookup import Lookup
 from ops.manifest import Problem, Reading, Row, read_manifest, who
 from ops.options import DEFAULT_STACK, AsJson, DryRun, StackName
+from ops.parallel import in_parallel
 from ops.records import read_items
-from ops.stack import Stack
+from ops.stack import WORKERS, Stack
 from ops.targets import entity_type
 from ops.transfer import Photo, Sent, is_present, photo, send
 from ops.trouble import Trouble, misuse
@@ -31,6 +32,7 @@ _COLUMNS = (
     *("line", "file", "entity_type", "entity_id", "key", "version_id"),
     *("action", "outcome", "blob_id", "error_code", "message", "advice"),
 )
+_PATIENCE = "Ask again with image-ingest status; if it stays, image-ingest doctor says what is wrong."
 _SHOWN = 50  # failures on the screen
 
 
@@ -255,6 +257,9 @@ def _without_picture(stack: Stack, photos: Sequence[Photo]) -> list[Photo]:
 
 
 def _show_plan(stack: Stack, photos: Sequence[Photo], *, as_json: bool) -> None:
+    present = {
+        one.key for one, there in in_parallel(lambda one: (one, is_present(stack, one)), photos, WORKERS) if there
+    }
     plan = [
         {
             "line": one.line,
@@ -262,7 +267,7 @@ def _show_plan(stack: Stack, photos: Sequence[Photo], *, as_json: bool) -> None:
             "entity_type": one.target.entity_type,
             "entity_id": one.target.entity_id,
             "key": one.key,
-            "action": "present" if is_present(stack, one) else "upload",
+            "action": "present" if one.key in present else "upload",
         }
         for one in photos
     ]
@@ -299,6 +304,7 @@ def _row(sent: Sent, outcome: Outcome | None) -> dict[str, Any]:
     code = ended.code if ended else outcome.code if outcome else None
     message = ended.message if ended else outcome.message if outcome else None
     mark: Mark | None = sent.mark
+    waiting = outcome is not None and ended is None and mark is not None
     return {
         "line": sent.photo.line,
         "file": sent.photo.name,
@@ -307,11 +313,11 @@ def _row(sent: Sent, outcome: Outcome | None) -> dict[str, Any]:
         "key": sent.photo.key,
         "version_id": mark.version_id if mark else None,
         "action": sent.action,
-        "outcome": ended.outcome if ended else "waiting" if outcome and mark else None,
+        "outcome": ended.outcome if ended else "waiting" if waiting else None,
         "blob_id": ended.blob_id if ended else None,
         "error_code": code,
         "message": sent.problem or message,
-        "advice": CATALOGUE[code].advice if code in CATALOGUE else None,
+        "advice": CATALOGUE[code].advice if code in CATALOGUE else _PATIENCE if waiting else None,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,18 @@ def test_a_removal_that_superoffice_refuses_can_be_repeated(sandbox: OpsSandbox)
     sandbox.run("remove", "person", 73, "--yes", "--patience", 5)
     assert sandbox.superoffice.picture("person", 73) is None
     assert sandbox.item("person#73") == {}
+
+
+def test_what_a_worker_holds_is_left_to_it(sandbox: OpsSandbox) -> None:
+    held = {"target": {"S": "person#74"}, "entity_type": {"S": "person"}, "entity_id": {"N": "74"}}
+    sandbox.client("dynamodb").put_item(
+        TableName=sandbox.stack.outputs["LedgerTableName"],
+        Item={**held, "status": {"S": "in_progress"}, "lease_until": {"N": f"{time.time() + 100:.3f}"}},
+    )
+    assert "A worker holds" in sandbox.run("remove", "person", 74, "--yes", "--patience", 0, expect=1).err
+    assert "A worker holds 1 record" in sandbox.run("forget", "person", 74, expect=1).err
+    assert sandbox.item("person#74")["status"] == "in_progress"
+    assert "A worker has held the upload" in sandbox.run("status", "person", 74).out
 
 
 def test_photos_of_another_bucket_are_copied_once(sandbox: OpsSandbox) -> None:

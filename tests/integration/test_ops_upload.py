@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ops_sandbox import OpsSandbox, ops_sandbox
+from tests.support.ops_sandbox import OpsSandbox, ops_sandbox, waited_for
 from tests.support.stack import photo
 
 
@@ -43,6 +43,7 @@ def test_a_second_run_uploads_only_what_changed(sandbox: OpsSandbox, tmp_path: P
     arguments = ("upload", tmp_path, "--pattern", "{id}.*", "--entity", "contact", "--json")
     assert sandbox.run(*arguments).data["actions"] == {"uploaded": 2}
     assert sandbox.run(*arguments).data["actions"] == {"present": 2}
+    sandbox.until_quiet()
     (tmp_path / "202.png").write_bytes(photo("blue", kind="PNG"))
     assert sandbox.run(*arguments).data["actions"] == {"present": 1, "uploaded": 1}
     assert {row["outcome"] for row in sandbox.run(*arguments, "--wait").data["uploads"]} == {"stored"}
@@ -135,6 +136,17 @@ def test_what_failed_is_reported_with_advice(sandbox: OpsSandbox, tmp_path: Path
     assert rows["2000002"]["error_code"] == "superoffice.bad-request"
     assert rows["502"]["error_code"] == "image.unreadable"
     assert (rows["501"]["outcome"], rows["501"]["error_code"]) == ("stored", "")
+
+
+def test_what_is_not_settled_in_time_is_said_to_wait(sandbox: OpsSandbox, tmp_path: Path) -> None:
+    sandbox.superoffice.fail(None, status=500)
+    (tmp_path / "510.jpg").write_bytes(photo())
+    arguments = ("upload", tmp_path / "510.jpg", "--entity", "person", "--id", 510, "--wait", "--json", "--timeout")
+    waited_for(lambda: sandbox.run(*arguments, 0, expect=1).data["uploads"][0]["error_code"])
+    (row,) = sandbox.run(*arguments, 0, expect=1).data["uploads"]
+    assert (row["outcome"], row["error_code"]) == ("waiting", "superoffice.unavailable")
+    assert "Wait" in row["advice"]
+    sandbox.client("sqs").purge_queue(QueueUrl=sandbox.stack.outputs["IngestQueueUrl"])
 
 
 def test_only_those_without_a_picture_are_uploaded_and_listed(sandbox: OpsSandbox, tmp_path: Path) -> None:

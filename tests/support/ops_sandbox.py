@@ -17,7 +17,7 @@ from ops.cli import app
 from sandbox.aws import Stack, embedded_aws
 from sandbox.superoffice import StandIn
 
-PATIENCE = 30.0  # seconds that something in the sandbox may take before a test fails
+PATIENCE = 60.0  # seconds that something in the sandbox may take before a test fails
 
 
 @dataclass(frozen=True)
