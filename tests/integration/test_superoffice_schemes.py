@@ -37,7 +37,7 @@ def so() -> Iterator[StandIn]:
 
 
 @pytest.mark.parametrize(("auth", "online"), WAYS_IN)
-def test_every_way_in_for_every_entity_with_every_header(so: StandIn, auth: str, online: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_every_way_in_for_every_entity_with_every_header(so: StandIn, auth: str, online: bool) -> None:
     worker = Worker(so.secret(auth, online=online), LANGUAGE)
     for number, entity in enumerate(ENTITY_TYPES, start=1):
         blob_id = worker.put(Target(entity, number))
@@ -108,7 +108,7 @@ def test_both_picture_types_in_both_encodings(so: StandIn, content_type: str, en
 
 
 @pytest.mark.parametrize(("auth", "online"), [("system_user", True), ("basic", False)])
-def test_a_large_picture_arrives_whole(so: StandIn, auth: str, online: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_large_picture_arrives_whole(so: StandIn, auth: str, online: bool) -> None:
     out = io.BytesIO()
     Image.effect_noise((1000, 1000), 90).save(out, "PNG")
     image = type(picture())(out.getvalue(), "image/png")

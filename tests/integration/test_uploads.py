@@ -12,6 +12,7 @@ from PIL import Image
 
 from image_ingest.errors import IngestDeferred
 from image_ingest.settings import InvalidSettings
+from sandbox.superoffice import AUTHS
 from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, Stack, photo
 
 
@@ -480,3 +481,33 @@ def test_a_missing_secret_is_credentials_invalid(stack: Stack) -> None:
     stack.secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
     with pytest.raises(IngestDeferred, match=r"credentials\.invalid"):
         stack.invoke({"Records": [stack.put("x.jpg", photo())]})
+
+
+@pytest.mark.parametrize("auth", AUTHS)
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_credential_that_superoffice_echoes_is_written_nowhere(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, auth: str, status: int
+) -> None:
+    caplog.set_level("DEBUG", logger="image_ingest")
+    document = stack.superoffice.secret(auth)
+    stack.put_secret(document)
+    stack.settings["MAX_ATTEMPTS"] = "1"
+    stack.superoffice.fail(times=None, path="/Image", status=status, echoes=True)
+    stack.notify(stack.put("x.jpg", photo()))
+    assert stack.trigger() == []
+    letters = stack.dead_letters()
+    assert len(letters) == 1
+    written = "".join([capsys.readouterr().out, caplog.text, repr(letters), repr(stack.item())])
+    places = {
+        "auth",
+        "base_url",
+        "login_url",
+        "environment",
+        "context_identifier",
+        "ca_bundle",
+        "client_id",
+        "username",
+    }
+    secrets = {value for name, value in document.items() if name not in places}
+    assert secrets
+    assert [secret for secret in secrets if secret in written] == []
