@@ -27,6 +27,7 @@ from ops.stack import Stack
 from ops.trouble import Trouble
 
 _DECODERS = ("PIL/_imaging.", "PIL/_webp.", "PIL/_avif.", "PIL/_imagingcms.", "pillow_heif/", "_pillow_heif.")
+_IN_LAYER = re.compile(r"^python/(lib/python3\.\d+/site-packages/)?")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _MOST_SKEW = 60.0  # seconds; a system user's signature names the minute
 
@@ -136,7 +137,7 @@ def _formats(stack: Stack) -> str:
     for arn in layers:
         content = stack.client("lambda").get_layer_version_by_arn(Arn=arn)["Content"]
         with open_zip(content["Location"], _endpoint(stack)) as layer:
-            names = [name.removeprefix("python/") for name in layer.namelist()]
+            names = [_IN_LAYER.sub("", name) for name in layer.namelist()]
         if any(name.startswith("PIL/") for name in names):
             return _decoders(names, stack)
     raise _Ill("The function has no layer with Pillow.", "Deploy the template unchanged.")

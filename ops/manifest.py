@@ -38,6 +38,7 @@ _IDENTIFIERS: dict[str, tuple[EntityType, ...]] = {
     "number": ("contact",),
     "orgnr": ("contact",),
 }
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx, .xls
 _TRAILING_ZEROS = re.compile(r"(\d+)[.,]0+")
 
 
@@ -91,7 +92,10 @@ def read_manifest(path: Path, entity_type: EntityType | None, *, needs_file: boo
 
     Raises Trouble where it is no spreadsheet with the columns that are needed.
     """
-    lines = _csv_rows(_decoded(path.read_bytes()))
+    data = path.read_bytes()
+    if data.startswith(_WORKBOOKS):
+        raise Trouble(f"{path.name} is an Excel workbook; save it as CSV (in Excel: Save As, CSV UTF-8).")
+    lines = _csv_rows(_decoded(data))
     try:
         header = next((cells for _, cells in lines if any(cells)), None)
         if header is None:

@@ -54,7 +54,7 @@ def status(
 def in_words(item: Item) -> list[str]:
     """What an item says, sentence by sentence."""
     if not item:
-        return ["The ledger has nothing: no upload for this record has reached the function's picture step."]
+        return ["The ledger has nothing: no upload for this record has arrived here."]
     return [*_stored(item), *_attempt(item)]
 
 

@@ -104,6 +104,12 @@ def test_what_is_no_manifest_is_refused_whole(tmp_path: Path, content: str, reas
         read_manifest(path, None)
 
 
+def test_an_excel_workbook_is_told(tmp_path: Path) -> None:
+    (tmp_path / "people.xlsx").write_bytes(b"PK\x03\x04rest")
+    with pytest.raises(Trouble, match="save it as CSV"):
+        read_manifest(tmp_path / "people.xlsx", None)
+
+
 def test_an_option_that_contradicts_the_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("file,person_id\na.jpg,1\n")
