@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -53,7 +54,7 @@ class Scene:
         """Whether the ledger holds the blob id of what SuperOffice shows."""
         entity_type, _, entity_id = target.partition("#")
         shown, item = self.superoffice.picture(entity_type, int(entity_id)), self.item(target)
-        return shown is not None and (item["status"], item["blob_id"]) == ("stored", shown.blob_id)
+        return shown is not None and (item.get("status"), item.get("blob_id")) == ("stored", shown.blob_id)
 
     def calls_for(self, target: str) -> int:
         entity_type, _, entity_id = target.partition("#")
@@ -102,6 +103,7 @@ def stage(aws: EmbeddedAws, superoffice: StandIn, built: dict[str, Built]) -> It
 
 
 def photo(size: tuple[int, int] = (1600, 1200), form: str = "JPEG") -> bytes:
+    pillow_heif.register_heif_opener()
     file = io.BytesIO()
     Image.new("RGB", size, "teal").save(file, form)
     return file.getvalue()
@@ -155,6 +157,21 @@ def test_a_batch_with_mixed_outcomes_keeps_what_may_work_later(stage: Stage) -> 
         "deferred",
         "superoffice.rate-limited",
     )
+
+
+def test_every_format_and_a_system_user_s_login_find_their_libraries(stage: Stage) -> None:
+    scene = stage()
+    scene.stack.put_secret(scene.superoffice.secret("system_user"))
+    formats = ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "AVIF", "HEIF")
+    for number, form in enumerate(formats, 1):
+        scene.upload(form, photo((640, 480), form), f"person#{number}")
+
+    def are_stored() -> bool:
+        assert scene.trigger.poll(10) == []
+        return all(scene.is_in_sync(f"person#{number}") for number in range(1, len(formats) + 1))
+
+    wait_for(are_stored)
+    assert scene.superoffice.authentications == 1
 
 
 @pytest.mark.parametrize(
