@@ -34,7 +34,7 @@ _CONTENT_TYPES = {"HEIF": "image/heic"}
 class Photo:
     """A file that is to become a target's picture."""
 
-    path: Path
+    path: str  # ten thousand Path objects weigh
     name: str  # as the operator named it
     line: int | None
     target: Target
@@ -67,7 +67,7 @@ def photo(path: Path, name: str, line: int | None, target: Target, *, prefix: st
         raise ValueError(refusal.message) from None
     suffix = path.suffix.lower()
     key = f"{prefix}{target.entity_type}/{target.entity_id}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
-    return Photo(path, name, line, target, key, _CONTENT_TYPES.get(kind, f"image/{kind.lower()}"))
+    return Photo(str(path), name, line, target, key, _CONTENT_TYPES.get(kind, f"image/{kind.lower()}"))
 
 
 def send(stack: Stack, photos: Iterable[Photo]) -> Iterator[Sent]:
@@ -99,9 +99,9 @@ class _Digests:
     md5: str  # hexadecimal, as an ETag of unencrypted single-part objects
 
 
-def _digests(path: Path) -> _Digests:
+def _digests(path: str) -> _Digests:
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         while piece := file.read(1 << 20):
             sha256.update(piece)
             md5.update(piece)
@@ -136,7 +136,7 @@ def _target(metadata: Mapping[str, str]) -> Target | None:
 
 def _put(stack: Stack, one: Photo, digests: _Digests) -> Mark:
     """S3 refuses the bytes if they are no longer those that were read before."""
-    with one.path.open("rb") as file:
+    with Path(one.path).open("rb") as file:
         answer = stack.s3.put_object(
             Bucket=stack.bucket,
             Key=one.key,
