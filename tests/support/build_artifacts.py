@@ -46,7 +46,8 @@ def sam_build(folder: Path, architecture: str) -> Built:
     """`sam build` with its artifacts in the folder, which must be new."""
     need(SAM)
     artifacts = folder / "build"  # SAM keeps its notes beside it
-    command = [str(SAM), "build", "--build-dir", str(artifacts), "--parameter-overrides", f"Architecture={architecture}"]
+    overrides = ["--parameter-overrides", f"Architecture={architecture}"]
+    command = [str(SAM), "build", "--build-dir", str(artifacts), *overrides]
     quiet = {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-north-1"}
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
