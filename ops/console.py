@@ -77,8 +77,9 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def say_json(data: Any) -> None:
-    """The data as JSON; ASCII only, so nothing in it can act on a terminal."""
-    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    """The data as JSON, written piece by piece; ASCII only, so nothing in it can act on a terminal."""
+    json.dump(data, sys.stdout, indent=2, default=str)
+    sys.stdout.write("\n")
 
 
 class Steps:
