@@ -13,13 +13,16 @@ LAMBDA := .venvs/lambda/awslambdaric-is-installed
 export PHOTO AUTH MINUTES
 export PYTHONPATH := functions:.
 
-.PHONY: demo sandbox test lint types format documents bench fuzz build test-built lambda-tools
+.PHONY: demo sandbox test lint types format documents bench fuzz soak build test-built lambda-tools
 
 demo: $(SANDBOX)  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	@$(BIN)/python -m sandbox.demo
 
 sandbox: $(SANDBOX)  ## the whole stack on this machine, until Ctrl-C
 	@$(BIN)/python -m sandbox
+
+soak: $(SANDBOX)  ## 200 uploads through bad weather, and what became of them; longer with MINUTES
+	@$(BIN)/python -m sandbox.soak
 
 test: $(TESTS) $(CHECKOV) lambda-tools  ## all tests
 	$(BIN)/python -m pytest

@@ -149,7 +149,7 @@ class Ingest:
         stored = StoredPicture(
             blob_id, picture.content_type, picture.width, picture.height, sha256, _description(settings)
         )
-        self._ledger.record_stored(claim, stored, tenant)
+        self._ledger.record_stored(claim, stored, tenant, keep_lease=attempt.calls.put_unanswered)
         attempt.measures.uploaded_bytes = len(picture.data)
         attempt.settle("stored", blob_id=blob_id)
 

@@ -97,10 +97,13 @@ class Ledger:
                 return _claim(item, target, mark, tenant)
         raise Deferred("target.busy", "Other workers were faster to claim this target.")
 
-    def record_stored(self, claim: Claim, picture: StoredPicture, tenant: str) -> None:
-        """Records that SuperOffice shows this upload's picture, and ends the claim."""
+    def record_stored(self, claim: Claim, picture: StoredPicture, tenant: str, *, keep_lease: bool = False) -> None:
+        """Records that SuperOffice shows this upload's picture, and ends the claim.
+
+        The lease is kept where an earlier, unanswered PUT of these bytes may still arrive.
+        """
         mark = claim.mark
-        values = {
+        values: dict[str, Any] = {
             "status": "stored",
             "blob_id": picture.blob_id,
             "tenant": tenant,
@@ -115,10 +118,11 @@ class Ledger:
             "ties": list(claim.ties),
             "error_code": None,
             "error_message": None,
-            "lease_until": None,
             "in_doubt": None,
             f"crashes.{mark.fingerprint}": None,
         }
+        if not keep_lease:
+            values["lease_until"] = None
         self._end(claim, values, {"claim": claim.token})
 
     def record_failure(self, claim: Claim, failure: IngestError, *, final: bool) -> None:

@@ -87,9 +87,13 @@ class SuperOffice:
         put = Put(str(target), self._tenant, picture.data.decode(), world.running)
         lease_ends = world.promises.put_begins(put)
         verdict = world.ask(f"PUT {put.content}", faults.PUT, seconds)
+        if verdict == faults.RESENT:
+            calls.put_unanswered = True
+            first = world.promises.put_twin(put)
+            world.later((lease_ends - world.now) * world.fraction(), lambda: world.promises.put_lands(first))
         if verdict in (faults.LATE, faults.DIES_LATE):
             world.later((lease_ends - world.now) * world.fraction(), lambda: world.promises.put_lands(put))
-        elif verdict in (faults.FINE, faults.LOST, faults.DIES_AFTER):
+        elif verdict in (faults.FINE, faults.LOST, faults.DIES_AFTER, faults.RESENT):
             world.promises.put_lands(put)
         else:
             world.promises.put_ends(put)
@@ -99,7 +103,7 @@ class SuperOffice:
             raise Rejected("superoffice.bad-request", "no such person")
         if verdict == faults.NOT_NOW:
             raise Deferred("superoffice.rate-limited", "later")
-        if verdict != faults.FINE:
+        if verdict not in (faults.FINE, faults.RESENT):
             raise Deferred("superoffice.unavailable", "no answer", outcome_unknown=True)
         return put.blob_id
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from unittest import mock
 from urllib.parse import quote_plus
 
@@ -21,7 +21,8 @@ from PIL import Image
 from image_ingest import app
 from sandbox.superoffice import StandIn
 
-REGION, ACCOUNT = "eu-north-1", "123456789012"
+REGION: Final = "eu-north-1"
+ACCOUNT = "123456789012"
 BUCKET, TABLE, SECRET = "photos-0123456789ab", "ledger", "superoffice"
 
 
@@ -167,7 +168,7 @@ class Stack:
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """Takes every message from the dead-letter queue: body and attributes."""
-        letters = []
+        letters: list[dict[str, Any]] = []
         while True:
             messages = self.sqs.receive_message(
                 QueueUrl=self.dead_letter_queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]

@@ -374,3 +374,11 @@ def test_an_upload_that_a_tie_overtook_is_not_sent_again(desk: Desk) -> None:
     marks = [tied(f"v{number}") for number in range(8)]
     assert {desk.outcome(mark) for mark in marks} == {"stored"}
     assert [desk.outcome(mark) for mark in marks] == ["superseded"] * 7 + ["duplicate"]
+
+
+def test_the_lease_is_kept_where_an_unanswered_put_may_still_arrive(desk: Desk) -> None:
+    desk.worker.record_stored(desk.claim(UPLOAD), PICTURE, TENANT, keep_lease=True)
+    assert desk.outcome(UPLOAD) == "duplicate"
+    assert desk.is_busy(NEWER)
+    desk.now += LEASE + 1
+    assert desk.outcome(NEWER) == "stored"

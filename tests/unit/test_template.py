@@ -139,7 +139,7 @@ def bounds() -> Iterator[tuple[str, str, bool]]:
 
 
 @pytest.mark.parametrize(("variable", "value", "good"), list(bounds()))
-def test_bounds_are_the_function_s(variable: str, value: str, good: bool) -> None:  # noqa: FBT001  # a table's column
+def test_bounds_are_the_function_s(variable: str, value: str, good: bool) -> None:  # a table's column
     if good:
         Settings.from_environment({**REQUIRED, variable: value})
     else:

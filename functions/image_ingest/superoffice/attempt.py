@@ -13,12 +13,16 @@ from image_ingest.errors import Deferred
 
 @dataclass
 class Calls:
-    """The HTTP calls of one upload, for log and metrics; host and status are those of the last call."""
+    """The HTTP calls of one upload, for log and metrics; host and status are those of the last call.
+
+    `put_unanswered`: a PUT was sent whose answer nobody read, and which may still be carried out.
+    """
 
     count: int = 0
     milliseconds: float = 0
     host: str | None = None
     status: int | None = None
+    put_unanswered: bool = False
 
 
 @dataclass

@@ -93,6 +93,8 @@ class SuperOffice:
                 self._secret.forget()
             deferred.outcome_unknown |= attempt.outcome_unknown
             raise
+        finally:
+            calls.put_unanswered |= attempt.outcome_unknown
 
     def _put(self, target: Target, picture: Picture, attempt: Attempt) -> int:
         access = self._current(attempt.deadline)
