@@ -40,6 +40,7 @@ format: $(TESTS)
 
 documents: $(TESTS)  ## writes the parts of the documents that come from the code
 	$(BIN)/python -m tests.support.documents
+	$(BIN)/python -m tests.support.ops_documents
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -48,7 +49,7 @@ $(SANDBOX): $(BIN)/python sandbox/requirements.txt functions/requirements.txt la
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r sandbox/requirements.txt
 	@touch $@
 
-$(TESTS): $(SANDBOX) tests/requirements.txt
+$(TESTS): $(SANDBOX) tests/requirements.txt ops/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""The session in docs/operating.md, replayed."""
+"""The session in the README, replayed."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from tests.support.ops_sandbox import ops_sandbox
 def test_the_session_in_the_document_is_what_happens() -> None:
     with ops_sandbox() as sandbox:
         sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
-        assert comparable(session(sandbox)) == comparable(recorded()), "run: python -m tests.support.ops_documents"
+        assert comparable(session(sandbox)) == comparable(recorded()), "run: make documents"

@@ -1,4 +1,4 @@
-"""The written-out parts of docs/operating.md: each command's help, and a session as it really runs.
+"""The written-out parts of README.md and docs/operating.md: every command's help, and a session as it really runs.
 
 `python -m tests.support.ops_documents` writes them anew.
 """
@@ -22,7 +22,9 @@ from ops.cli import app
 from tests.support.ops_sandbox import OpsSandbox, ops_sandbox
 from tests.support.stack import photo
 
-DOCUMENT = Path(__file__).parents[2] / "docs/operating.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"  # the overview and the session
+DOCUMENT = ROOT / "docs/operating.md"  # every command's help
 WIDTH = "100"
 
 PEOPLE = """\
@@ -83,7 +85,7 @@ def comparable(text: str) -> str:
 
 def recorded() -> str:
     """The session in the document."""
-    match = re.search(r"<!-- session -->\n```console\n(.*?)```\n<!-- end -->", DOCUMENT.read_text(), re.DOTALL)
+    match = re.search(r"<!-- session -->\n```console\n(.*?)```\n<!-- end -->", README.read_text(), re.DOTALL)
     assert match
     return match[1]
 
@@ -91,6 +93,11 @@ def recorded() -> str:
 def with_command_help(text: str) -> str:
     """The document with each command's help as it is now."""
     return _replaced(text, "commands", command_help())
+
+
+def with_overview(text: str) -> str:
+    """The README with the command line's own help as it is now."""
+    return _replaced(text, "overview", f"```text\n{_help(())}```\n")
 
 
 def _replaced(text: str, name: str, content: str) -> str:
@@ -133,8 +140,9 @@ def _desk(sandbox: OpsSandbox) -> Iterator[None]:
 def main() -> None:
     with ops_sandbox() as sandbox:
         sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
-        text = _replaced(DOCUMENT.read_text(), "session", f"```console\n{session(sandbox)}```\n")
-    DOCUMENT.write_text(with_command_help(text))
+        text = _replaced(README.read_text(), "session", f"```console\n{session(sandbox)}```\n")
+    README.write_text(with_overview(text))
+    DOCUMENT.write_text(with_command_help(DOCUMENT.read_text()))
 
 
 if __name__ == "__main__":

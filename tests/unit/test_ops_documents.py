@@ -1,10 +1,11 @@
-"""docs/operating.md says what the commands say of themselves."""
+"""The documents say what the commands say of themselves."""
 
 from __future__ import annotations
 
-from tests.support.ops_documents import DOCUMENT, with_command_help
+from tests.support.ops_documents import DOCUMENT, README, with_command_help, with_overview
 
 
-def test_the_help_in_the_document_is_that_of_the_commands() -> None:
-    text = DOCUMENT.read_text()
-    assert text == with_command_help(text), "run: python -m tests.support.ops_documents"
+def test_the_help_in_the_documents_is_that_of_the_commands() -> None:
+    hint = "run: make documents"
+    assert with_command_help(DOCUMENT.read_text()) == DOCUMENT.read_text(), hint
+    assert with_overview(README.read_text()) == README.read_text(), hint
