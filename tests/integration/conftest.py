@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.ops_sandbox import OpsSandbox, ops_sandbox
 from tests.support.stack import Stack, running_stack
 
 
@@ -11,3 +12,17 @@ from tests.support.stack import Stack, running_stack
 def stack() -> Iterator[Stack]:
     with running_stack() as stack:
         yield stack
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[OpsSandbox]:
+    """The deployed template for all tests of a module."""
+    with ops_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared: OpsSandbox) -> OpsSandbox:
+    """The module's deployed template, emptied."""
+    shared.clear()
+    return shared

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.ops_sandbox import OpsSandbox, Run, ops_sandbox
+from tests.support.ops_sandbox import OpsSandbox, Run
 from tests.support.stack import photo
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[OpsSandbox]:
-    with ops_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared: OpsSandbox) -> OpsSandbox:
-    shared.clear()
-    return shared
 
 
 def _predicted(run: Run) -> dict[str | None, Any]:

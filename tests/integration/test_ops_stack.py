@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.aws import REGION
-from tests.support.ops_sandbox import OpsSandbox, ops_sandbox
+from tests.support.ops_sandbox import OpsSandbox
 from tests.support.stack import photo
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[OpsSandbox]:
-    with ops_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared: OpsSandbox) -> OpsSandbox:
-    shared.clear()
-    return shared
 
 
 def _findings(sandbox: OpsSandbox, expect: int) -> dict[str, Any]:

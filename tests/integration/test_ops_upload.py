@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.ops_sandbox import OpsSandbox, ops_sandbox, waited_for
+from tests.support.ops_sandbox import OpsSandbox, waited_for
 from tests.support.stack import photo
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[OpsSandbox]:
-    with ops_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared: OpsSandbox) -> OpsSandbox:
-    shared.clear()
-    return shared
 
 
 def test_one_photo_is_followed_to_superoffice(sandbox: OpsSandbox, tmp_path: Path) -> None:
