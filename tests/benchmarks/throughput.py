@@ -156,7 +156,10 @@ def report(runs: Sequence[Run], alone: Run) -> str:
         [
             f"{where} and allows 10 calls a second; photos of 2 megapixels.",
             table(head, rows),
-            f"Unpaced, a photo of 12 megapixels is billed {_median(alone)} ms. A million of them cost, in US dollars:",
+            (
+                f"Unpaced, a photo of 12 megapixels is billed {_median(alone)} ms, those for SuperOffice included. "
+                "A million cost, in US dollars:"
+            ),
             table(["what", "US$"], [*prices, ["**together**", f"**{sum(costs.values()):.2f}**"]]),
         ]
     )
