@@ -10,8 +10,12 @@ from types import FrameType
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind the `with` blocks inside, once, instead of dropping them."""
+    """SIGTERM and SIGHUP unwind the `with` blocks inside, once, instead of dropping them.
+
+    SIGINT is Ctrl-C also where whoever started the program had it ignored, as shells do for what runs behind.
+    """
     before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

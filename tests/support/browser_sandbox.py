@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -34,7 +35,9 @@ def running_sandbox(folder: Path) -> Iterator[Mapping[str, str]]:
             yield _exports(process)
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)
+            process.kill()
     assert process.returncode == 0
     assert list(folder.iterdir()) == []
 
