@@ -25,7 +25,7 @@ soak: $(SANDBOX)  ## 200 uploads through bad weather, and what became of them; l
 	@$(BIN)/python -m sandbox.soak
 
 test: $(TESTS) $(CHECKOV) lambda-tools  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(TESTS)  ## the code; the template's linters run with the tests
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ def test_no_second_holds_more_calls_than_the_limit_from_the_first_burst_on() -> 
 def test_a_call_counts_from_its_sending_however_late_its_answer() -> None:
     pacer = Pacer(1000, 2)
     with StandIn() as so:
-        so.fail(1, delay=0.5, stores=True, method="PUT")
+        so.fail(1, delay=1.0, stores=True, method="PUT")
         Worker(so.secret("basic"), SuperOfficeSettings(), pacer=pacer).put(Target("person", 1))
         answered = time.monotonic()
-    assert pacer._arrivals[-1] < answered - 0.3
+    assert pacer._arrivals[-1] < answered - 0.5

@@ -62,7 +62,7 @@ def test_no_second_holds_more_than_the_limit(data: st.DataObject, workers: int, 
 def calls_that_say_when_they_are_sent(
     rate: float, workers: int, calls: list[tuple[float, float, float]]
 ) -> list[float]:
-    """When SuperOffice sees calls that are sent after some seconds, arrive up to 0.1 s later, and are then answered."""
+    """When SuperOffice sees calls that are sent after some seconds, arrive up to 0.3 s later, and are then answered."""
     time = VirtualTime()
     pacer = Pacer(rate, workers, clock=time, sleep=time.sleep, draw=lambda: 0.0)
     seen = []
@@ -76,7 +76,7 @@ def calls_that_say_when_they_are_sent(
     return seen
 
 
-sendings = st.tuples(st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 1.5))
+sendings = st.tuples(st.floats(0, 1), st.floats(0, 0.3), st.floats(0, 1.5))
 
 
 @given(st.data(), st.integers(2, 6), st.integers(1, 4), st.floats(0, 0.99))
@@ -92,9 +92,10 @@ def test_nor_does_any_second_when_calls_count_from_their_sending(
     assert most_in_any_second(seen) <= rate
 
 
-def test_slow_answers_leave_the_budget_busy() -> None:
-    seen = calls_that_say_when_they_are_sent(10, 5, [(0.01, 0.01, 0.3)] * 41)
-    assert 5 * 40 / (seen[-1] - seen[0]) > 8.8
+@pytest.mark.parametrize("answer", [0.3, 0.6])
+def test_slow_answers_leave_three_quarters_of_the_budget(answer: float) -> None:
+    seen = calls_that_say_when_they_are_sent(10, 5, [(0.01, 0.01, answer)] * 41)
+    assert 5 * 40 / (seen[-1] - seen[0]) > 7.4
 
 
 def test_a_worker_keeps_to_its_share_of_the_rate() -> None:

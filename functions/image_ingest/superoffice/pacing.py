@@ -23,9 +23,7 @@ from image_ingest.errors import Deferred
 from image_ingest.superoffice.attempt import holding
 
 _SLACK = 1.02
-_IN_TRANSIT = (
-    0.1  # seconds from here to SuperOffice, at most; a lost packet may take longer, so rarely that chance covers it
-)
+_IN_TRANSIT = 0.3  # seconds from here to SuperOffice, at most: far more than a busy machine or a lost packet costs
 _LEAST_FOR_A_CALL = 0.5  # seconds that must be left after the wait
 
 
