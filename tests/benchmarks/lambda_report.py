@@ -1,4 +1,4 @@
-"""The tables of docs/lambda.md that benchmarks write."""
+"""The tables of docs/lambda.md and the README that benchmarks write."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[2] / "docs/lambda.md"
+ROOT = Path(__file__).parents[2]
+PLACES = {
+    "sizes": ["docs/lambda.md"],
+    "cold-start": ["docs/lambda.md", "README.md"],
+    "throughput": ["docs/lambda.md", "README.md"],
+}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -17,12 +22,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def write(part: str, text: str) -> None:
-    """Replaces one marked part of the document."""
+    """Replaces one marked part wherever it stands."""
     pattern = re.compile(rf"(<!-- {part}: .*?-->\n).*?(<!-- end -->)", re.DOTALL)
-    document, found = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", DOCUMENT.read_text())
-    if found != 1:
-        raise SystemExit(f"{DOCUMENT} should have the part {part} once.")
-    DOCUMENT.write_text(document)
+    for place in PLACES[part]:
+        path = ROOT / place
+        document, found = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", path.read_text())
+        if found != 1:
+            raise SystemExit(f"{place} should have the part {part} once.")
+        path.write_text(document)
 
 
 def machine() -> str:
