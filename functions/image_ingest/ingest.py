@@ -139,9 +139,10 @@ class Ingest:
         attempt.measures.source_bytes = len(source)
         sha256 = hashlib.sha256(source).hexdigest()
         settings = picture_settings_for(claim.target, self._settings.picture)
-        if self._is_unchanged(claim.stored, sha256, settings) and claim.stored is not None:
-            self._ledger.record_stored(claim, claim.stored, tenant)
-            attempt.settle("unchanged", blob_id=claim.stored.blob_id)
+        unchanged = self._unchanged(claim.stored, sha256, settings)
+        if unchanged is not None:
+            self._ledger.record_stored(claim, unchanged, tenant)
+            attempt.settle("unchanged", blob_id=unchanged.blob_id)
             return
         picture = _timed_picture(source, settings, attempt)
         attempt.measures.mislabelled = _is_mislabelled(obj, picture.source_format)
@@ -158,12 +159,12 @@ class Ingest:
         check_readable(obj, self._settings.max_source_bytes)
         return self._objects.read(obj)
 
-    def _is_unchanged(self, stored: StoredPicture | None, sha256: str, settings: PictureSettings) -> bool:
-        return (
-            self._settings.skip_unchanged
-            and stored is not None
-            and (stored.sha256, stored.picture_settings) == (sha256, _description(settings))
-        )
+    def _unchanged(self, stored: StoredPicture | None, sha256: str, settings: PictureSettings) -> StoredPicture | None:
+        """The stored picture, if it is of these bytes and settings and the operator wants no call for it."""
+        if stored is None or not self._settings.skip_unchanged:
+            return None
+        same = (stored.sha256, stored.picture_settings) == (sha256, _description(settings))
+        return stored if same else None
 
     def _fail(self, notice: Notice, attempt: _Attempt, failure: IngestError) -> float | None:
         """Dead-letters what is final, then tells the ledger: in this order, so that no reason is lost in between."""

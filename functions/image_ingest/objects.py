@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from image_ingest.aws import aws_call, deferral, error_code, http_status
+from image_ingest.aws import aws_call, error_code, http_status
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.events import Upload
 
@@ -73,7 +73,8 @@ class Objects:
                 )
                 return answer["Body"].read()
         except Deferred as problem:
-            raise _read_failure(problem) from problem
+            _tell_apart(problem)
+            raise
 
     def _find(self, upload: Upload) -> StoredObject:
         current = self._head(upload.bucket, upload.key, None)
@@ -104,17 +105,17 @@ class Objects:
         )
 
 
-def _read_failure(problem: Deferred) -> Exception:
+def _tell_apart(problem: Deferred) -> None:
+    """Raises what a failed read really means, where that is not the problem itself."""
     cause = problem.__cause__
     if not isinstance(cause, ClientError):
-        return problem
+        return
     if error_code(cause) == "InvalidObjectState":
-        return archived()
+        raise archived() from problem
     if error_code(cause) in {"NoSuchKey", "NoSuchVersion"}:
-        return Gone()
+        raise Gone from problem
     if http_status(cause) == 412:
-        return Deferred("aws.unavailable", "The object was overwritten while it was read.")
-    return deferral(cause, "reading the object")
+        raise Deferred("aws.unavailable", "The object was overwritten while it was read.") from problem
 
 
 def archived() -> Rejected:

@@ -1,0 +1,40 @@
+"""What a failed read of an object means."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+from botocore.exceptions import ClientError
+
+from image_ingest.errors import Deferred, Rejected
+from image_ingest.objects import Gone, Objects, StoredObject
+
+OBJECT = StoredObject("b", "k.jpg", "v1", "etag", 9, "2026-10-05T09:52:01Z", "image/jpeg", {}, archived=False)
+
+
+class Refusing:
+    """An S3 client that refuses every read."""
+
+    def __init__(self, code: str, status: int) -> None:
+        self._error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def get_object(self, **_: object) -> NoReturn:
+        raise ClientError(self._error, "GetObject")  # type: ignore[arg-type]  # the rest plays no part
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "message"),
+    [
+        ("InvalidObjectState", 403, Rejected, "archive storage class"),
+        ("NoSuchKey", 404, Gone, None),
+        ("NoSuchVersion", 404, Gone, None),
+        ("PreconditionFailed", 412, Deferred, "overwritten"),
+        ("AccessDenied", 403, Deferred, "AWS refused reading the object: AccessDenied"),
+        ("SlowDown", 503, Deferred, "AWS refused reading the object: SlowDown"),
+    ],
+)
+def test_a_failed_read_says_what_it_means(code: str, status: int, kind: type[Exception], message: str | None) -> None:
+    with pytest.raises(kind, match=message) as failure:
+        Objects(Refusing(code, status)).read(OBJECT)  # type: ignore[arg-type]  # the part that is used
+    assert failure.value.__cause__ is not failure.value
