@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.objects import Gone, Objects, StoredObject
@@ -16,11 +16,15 @@ OBJECT = StoredObject("b", "k.jpg", "v1", "etag", 9, "2026-10-05T09:52:01Z", "im
 class Refusing:
     """An S3 client that refuses every read."""
 
-    def __init__(self, code: str, status: int) -> None:
-        self._error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def get_object(self, **_: object) -> NoReturn:
-        raise ClientError(self._error, "GetObject")  # type: ignore[arg-type]  # the rest plays no part
+        raise self._error
+
+
+def refusal(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")  # type: ignore[typeddict-item]  # the rest plays no part
 
 
 @pytest.mark.parametrize(
@@ -35,6 +39,12 @@ class Refusing:
     ],
 )
 def test_a_failed_read_says_what_it_means(code: str, status: int, kind: type[Exception], message: str | None) -> None:
-    with pytest.raises(kind, match=message) as failure:
-        Objects(Refusing(code, status)).read(OBJECT)  # type: ignore[arg-type]  # the part that is used
-    assert failure.value.__cause__ is not failure.value
+    with pytest.raises(kind, match=message):
+        Objects(Refusing(refusal(code, status))).read(OBJECT)  # type: ignore[arg-type]  # the part that is used
+
+
+def test_no_answer_is_deferred_and_keeps_its_cause() -> None:
+    silence = ReadTimeoutError(endpoint_url="https://s3")
+    with pytest.raises(Deferred, match="did not answer reading the object") as failure:
+        Objects(Refusing(silence)).read(OBJECT)  # type: ignore[arg-type]  # the part that is used
+    assert failure.value.__cause__ is silence
