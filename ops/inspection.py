@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestError, Rejected
@@ -14,7 +14,7 @@ from image_ingest.ingest import check_readable, mark_of, picture_settings_for
 from image_ingest.ledger import settled
 from image_ingest.objects import Gone, StoredObject
 from image_ingest.outcome import Outcome
-from image_ingest.picture import Picture, prepare
+from image_ingest.picture import Picture, Preparation
 from image_ingest.target import Target, target_of
 from ops.prediction import Inspection, Prediction
 from ops.records import held_seconds
@@ -62,8 +62,9 @@ def _follow(stack: Stack, inspection: Inspection, *, past_picture: bool) -> Pred
 
 def _picture(stack: Stack, obj: StoredObject, target: Target) -> Picture:
     settings = picture_settings_for(target, stack.settings.picture)
-    with _memory_of(stack):
-        return prepare(stack.objects.read(obj), settings, Deadline(_PICTURE_SECONDS))
+    with _memory_of(stack), closing(Preparation()) as preparation:
+        stack.objects.copy(obj, preparation.file)
+        return preparation.picture(settings, Deadline(_PICTURE_SECONDS))
 
 
 def _acceptance(stack: Stack, target: Target) -> Prediction:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import traceback
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -16,7 +16,7 @@ from image_ingest.ledger import CRASH_LIMIT, Claim, Ledger, Settled, StoredPictu
 from image_ingest.objects import Gone, Objects, StoredObject, archived
 from image_ingest.order import Mark, is_time
 from image_ingest.outcome import Measures, Outcome, Result
-from image_ingest.picture import Picture, prepare
+from image_ingest.picture import Picture, Preparation
 from image_ingest.report import Report
 from image_ingest.settings import PictureSettings, Settings
 from image_ingest.superoffice import Calls, SuperOffice
@@ -135,16 +135,20 @@ class Ingest:
     def _store_claimed(self, obj: StoredObject, tenant: str, claim: Claim, attempt: _Attempt) -> None:
         if claim.crashes >= CRASH_LIMIT:
             raise Rejected("worker.crashed", f"The worker died {claim.crashes} times while it handled this upload.")
-        source = self._read(obj)
-        attempt.measures.source_bytes = len(source)
-        sha256 = hashlib.sha256(source).hexdigest()
         settings = picture_settings_for(claim.target, self._settings.picture)
-        unchanged = self._unchanged(claim.stored, sha256, settings)
-        if unchanged is not None:
-            self._ledger.record_stored(claim, unchanged, tenant)
-            attempt.settle("unchanged", blob_id=unchanged.blob_id)
-            return
-        picture = _timed_picture(source, settings, attempt)
+        check_readable(obj, self._settings.max_source_bytes)
+        attempt.measures.source_bytes = obj.size
+        with closing(Preparation()) as preparation:
+            if claim.stored is None or not self._settings.skip_unchanged:
+                preparation.start()
+            self._objects.copy(obj, preparation.file)
+            sha256 = preparation.sha256()
+            unchanged = self._unchanged(claim.stored, sha256, settings)
+            if unchanged is not None:
+                self._ledger.record_stored(claim, unchanged, tenant)
+                attempt.settle("unchanged", blob_id=unchanged.blob_id)
+                return
+            picture = _timed_picture(preparation, settings, attempt)
         attempt.measures.mislabelled = _is_mislabelled(obj, picture.source_format)
         blob_id = self._superoffice.put_image(claim.target, picture, attempt.deadline, attempt.calls)
         stored = StoredPicture(
@@ -153,11 +157,6 @@ class Ingest:
         self._ledger.record_stored(claim, stored, tenant, keep_lease=attempt.calls.put_unanswered)
         attempt.measures.uploaded_bytes = len(picture.data)
         attempt.settle("stored", blob_id=blob_id)
-
-    def _read(self, obj: StoredObject) -> bytes:
-        """The object's bytes, unless they are too many, none, or archived."""
-        check_readable(obj, self._settings.max_source_bytes)
-        return self._objects.read(obj)
 
     def _unchanged(self, stored: StoredPicture | None, sha256: str, settings: PictureSettings) -> StoredPicture | None:
         """The stored picture, if it is of these bytes and settings and the operator wants no call for it."""
@@ -233,10 +232,10 @@ def _description(settings: PictureSettings) -> str:
     return f"{settings.max_width}x{settings.max_height} {settings.fit} q{settings.jpeg_quality}"
 
 
-def _timed_picture(source: bytes, settings: PictureSettings, attempt: _Attempt) -> Picture:
+def _timed_picture(preparation: Preparation, settings: PictureSettings, attempt: _Attempt) -> Picture:
     began = time.perf_counter()
     try:
-        picture = prepare(source, settings, attempt.deadline)
+        picture = preparation.picture(settings, attempt.deadline)
     finally:
         attempt.measures.picture_milliseconds = (time.perf_counter() - began) * 1000
     attempt.measures.source_format = picture.source_format

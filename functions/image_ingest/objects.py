@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
@@ -16,6 +17,7 @@ from image_ingest.events import Upload
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_CHUNK = 2**20
 _ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
@@ -61,8 +63,8 @@ class Objects:
                 raise
             return self._find(upload.under_other_key())
 
-    def read(self, obj: StoredObject) -> bytes:
-        """The object's bytes, all of one version.
+    def copy(self, obj: StoredObject, file: BinaryIO) -> None:
+        """Writes the object's bytes, all of one version, to `file`.
 
         Raises Gone, Rejected `object.archived`, Deferred `aws.denied`, `aws.unavailable`.
         """
@@ -71,7 +73,7 @@ class Objects:
                 answer = self._s3.get_object(
                     Bucket=obj.bucket, Key=obj.key, IfMatch=f'"{obj.etag}"', **_version(obj.version_id)
                 )
-                return answer["Body"].read()
+                shutil.copyfileobj(answer["Body"], file, _CHUNK)
         except Deferred as problem:
             _tell_apart(problem)
             raise

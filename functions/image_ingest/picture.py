@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from hashlib import file_digest
+from io import BufferedRandom
+from mmap import mmap
 from typing import Literal
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import CATALOGUE, Deferred, Rejected
-from image_ingest.pictures.formats import import_decoder, sniff
-from image_ingest.pictures.isolation import ChildDied, Limits, run_isolated
+from image_ingest.pictures.formats import HEAD_BYTES, import_decoder, sniff
+from image_ingest.pictures.isolation import ChildDied, Isolation, Limits
 from image_ingest.settings import PictureSettings
 
 ContentType = Literal["image/jpeg", "image/png"]
@@ -38,25 +42,61 @@ class Picture:
     source_format: str
 
 
-def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Picture:
-    """The picture in `source`: upright, sRGB, bounded, no metadata, JPEG or PNG.
+class Preparation:
+    """One picture on its way: its bytes go to `file`, and the process that decodes them may be started meanwhile."""
 
-    Raises Rejected `image.unsupported-format`, `image.unreadable`, `image.too-many-pixels`;
-    Deferred `worker.out-of-time` when the deadline, not the picture, is to blame.
-    """
-    seconds = deadline.bound(WALL_SECONDS)
-    source_format = sniff(source)
-    import_decoder(source_format)
-    warm_up()
-    memory = _memory_for(source)
-    try:
-        answer = run_isolated(
-            lambda: _answer(source, source_format, settings, memory),
-            Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds),
-        )
-    except ChildDied as death:
-        raise _verdict(death, out_of_time=seconds < WALL_SECONDS) from None
-    return _picture(answer)
+    def __init__(self) -> None:
+        """Raises Deferred `worker.failed`."""
+        try:
+            self._isolation = Isolation(_warm_child, _answer)
+        except ChildDied as death:
+            raise _verdict(death) from None
+        self.file: BufferedRandom = self._isolation.file
+
+    def close(self) -> None:
+        """Ends the process and gives the file back."""
+        self._isolation.close()
+
+    def start(self) -> None:
+        """Starts the process, which then is warm when the bytes are there. Raises Deferred `worker.failed`."""
+        warm_up()
+        try:
+            self._isolation.start()
+        except ChildDied as death:
+            raise _verdict(death) from None
+
+    def sha256(self) -> str:
+        """Of the bytes in `file`, in hexadecimal."""
+        self.file.seek(0)
+        return file_digest(self.file, "sha256").hexdigest()
+
+    def picture(self, settings: PictureSettings, deadline: Deadline) -> Picture:
+        """The picture in `file`: upright, sRGB, bounded, no metadata, JPEG or PNG.
+
+        Raises Rejected `image.unsupported-format`, `image.unreadable`, `image.too-many-pixels`;
+        Deferred `worker.out-of-time` when the deadline, not the picture, is to blame, `worker.failed`.
+        """
+        seconds = deadline.bound(WALL_SECONDS)
+        size = self.file.seek(0, os.SEEK_END)
+        self.file.seek(0)
+        source_format = sniff(self.file.read(HEAD_BYTES))
+        warm_up()
+        if import_decoder(source_format):
+            self._isolation.stop()  # the process was started without it
+        memory = _memory_beside(size)
+        order = {"source_format": source_format, "memory": memory, "settings": asdict(settings)}
+        limits = Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds)
+        try:
+            return _picture(self._isolation.run(json.dumps(order).encode(), limits))
+        except ChildDied as death:
+            raise _verdict(death, out_of_time=seconds < WALL_SECONDS) from None
+
+
+def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Picture:
+    """What `Preparation.picture` makes of `source`. Raises what that raises."""
+    with closing(Preparation()) as preparation:
+        preparation.file.write(source)
+        return preparation.picture(settings, deadline)
 
 
 @lru_cache(maxsize=1)
@@ -67,15 +107,15 @@ def warm_up() -> None:
     pipeline.warm_up()
 
 
-def _memory_for(source: bytes) -> int:
-    """Bytes that decoding may take in this function: what the runtime and the source leave."""
+def _memory_beside(source: int) -> int:
+    """Bytes that decoding may take in this function: what the runtime and a source of so many bytes leave."""
     mib = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or DEFAULT_MEMORY_MIB)
-    return max(mib * MIB - RUNTIME_BYTES - len(source), 16 * MIB)
+    return max(mib * MIB - RUNTIME_BYTES - source, 16 * MIB)
 
 
-def _verdict(death: ChildDied, *, out_of_time: bool) -> Rejected | Deferred:
+def _verdict(death: ChildDied, *, out_of_time: bool = False) -> Rejected | Deferred:
     if death.cause == "no-process":
-        return Deferred("worker.failed", "The system would not start the process that decodes pictures.")
+        return Deferred("worker.failed", "The process that decodes pictures did not start.")
     if death.cause == "stalled" and out_of_time:
         return Deferred("worker.out-of-time", "The worker's time ran out while the picture was being decoded.")
     if death.cause == "memory":
@@ -85,12 +125,23 @@ def _verdict(death: ChildDied, *, out_of_time: bool) -> Rejected | Deferred:
     return Rejected("image.unreadable", "The picture crashed its decoder, so it is damaged or hostile.")
 
 
-def _answer(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> bytes:
-    """Runs in the child: one line of JSON, then the picture's bytes."""
-    from image_ingest.pictures.pipeline import convert
+def _warm_child() -> None:
+    """Does once what would be slow at first."""
+    from image_ingest.pictures import pipeline
+    from image_ingest.pictures.threads import start_helper
 
+    start_helper()
+    pipeline.warm_up()
+
+
+def _answer(order: bytes, source: mmap) -> bytes:
+    """Runs in the child: one line of JSON, then the picture's bytes."""
+    from image_ingest.pictures import pipeline
+
+    fields = json.loads(order)
+    settings = PictureSettings(**fields["settings"])
     try:
-        result = convert(source, source_format, settings, memory)
+        result = pipeline.convert(source, fields["source_format"], settings, fields["memory"])
     except Rejected as refusal:
         return _refusal(refusal.code, refusal.message)
     except MemoryError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled_once(
     assert outcomes == ["stored", "stored", "superseded", "duplicate", "superseded"]
 
 
-def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(stack: Stack) -> None:
+def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.settings["SKIP_UNCHANGED"] = "true"
     first, same = stack.put("x.jpg", photo()), stack.put("y.jpg", photo())
     blob_id = stack.result(first)["blob_id"]
@@ -191,6 +192,9 @@ def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(stack: Stack) -
     assert (row["outcome"], row["blob_id"]) == ("unchanged", blob_id)
     assert len(stack.superoffice.calls) == calls
     assert stack.item()["key"] == "y.jpg"
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "fork")  # no process for what is not decoded
+        assert stack.result(stack.put("z.jpg", photo()))["outcome"] == "unchanged"
     stack.settings["IMAGE_JPEG_QUALITY"] = "50"
     stack.cold()
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
@@ -464,7 +468,7 @@ def test_an_error_in_the_function_itself_defers_and_tells_no_more_than_where(
     def broken(*_: object) -> None:
         raise RuntimeError("Kari Nordmann, born 1970")
 
-    monkeypatch.setattr("image_ingest.ingest.prepare", broken)
+    monkeypatch.setattr("image_ingest.picture.Preparation.picture", broken)
     with pytest.raises(IngestDeferred, match=r"worker\.failed"):
         stack.invoke({"Records": [stack.put("x.jpg", photo())]})
     assert stack.item()["error_message"].startswith("An unexpected RuntimeError in test_uploads.py:")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
@@ -446,18 +448,32 @@ def _record(mark: Mark) -> dict[str, Any]:
 def _decoding(world: World) -> Iterator[None]:
     """Pictures are not decoded: their bytes say how that ends."""
 
-    def prepare(source: bytes, settings: object, deadline: Deadline) -> Picture:
-        verdict = world.ask(f"decode {source.decode()}", faults.DECODE, deadline.bound(20.0))
-        if verdict == faults.DIES or source.startswith(b"deadly"):
-            raise Died
-        if verdict == faults.OUT_OF_TIME:
-            raise Deferred("worker.out-of-time", "slow")
-        if source.startswith(b"broken"):
-            raise Rejected("image.unreadable", "broken")
-        return Picture(source, "image/jpeg", 1, 1, "JPEG")
+    class Preparation:
+        def __init__(self) -> None:
+            self.file = BytesIO()
+
+        def close(self) -> None:
+            pass
+
+        def start(self) -> None:
+            pass
+
+        def sha256(self) -> str:
+            return sha256(self.file.getvalue()).hexdigest()
+
+        def picture(self, settings: object, deadline: Deadline) -> Picture:
+            source = self.file.getvalue()
+            verdict = world.ask(f"decode {source.decode()}", faults.DECODE, deadline.bound(20.0))
+            if verdict == faults.DIES or source.startswith(b"deadly"):
+                raise Died
+            if verdict == faults.OUT_OF_TIME:
+                raise Deferred("worker.out-of-time", "slow")
+            if source.startswith(b"broken"):
+                raise Rejected("image.unreadable", "broken")
+            return Picture(source, "image/jpeg", 1, 1, "JPEG")
 
     with (
-        mock.patch.object(ingest, "prepare", prepare),
+        mock.patch.object(ingest, "Preparation", Preparation),
         mock.patch.object(ingest_queue, "random", SimpleNamespace(random=lambda: 0.5)),
     ):
         yield

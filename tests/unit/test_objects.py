@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import NoReturn
 
 import pytest
@@ -40,11 +41,11 @@ def refusal(code: str, status: int) -> ClientError:
 )
 def test_a_failed_read_says_what_it_means(code: str, status: int, kind: type[Exception], message: str | None) -> None:
     with pytest.raises(kind, match=message):
-        Objects(Refusing(refusal(code, status))).read(OBJECT)  # type: ignore[arg-type]  # the part that is used
+        Objects(Refusing(refusal(code, status))).copy(OBJECT, BytesIO())  # type: ignore[arg-type]  # the part that is used
 
 
 def test_no_answer_is_deferred_and_keeps_its_cause() -> None:
     silence = ReadTimeoutError(endpoint_url="https://s3")
     with pytest.raises(Deferred, match="did not answer reading the object") as failure:
-        Objects(Refusing(silence)).read(OBJECT)  # type: ignore[arg-type]  # the part that is used
+        Objects(Refusing(silence)).copy(OBJECT, BytesIO())  # type: ignore[arg-type]  # the part that is used
     assert failure.value.__cause__ is silence

@@ -217,6 +217,28 @@ def test_pillow_is_left_as_it_was() -> None:
     assert before[1:] == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
 
 
+@pytest.mark.parametrize("encoder", ["JPEG", "WEBP"])
+def test_a_process_started_ahead_makes_the_same_picture(encoder: str) -> None:
+    """In a process of its own, where no other test has loaded the format's decoder."""
+    script = f"""if True:
+        from image_ingest.deadline import Deadline
+        from contextlib import closing
+        from image_ingest.picture import Preparation, prepare
+        from image_ingest.settings import PictureSettings
+        from tests.support.corpus import scene
+        from tests.support.picture_makers import encoded
+        source = encoded(scene(), "{encoder}")
+        with closing(Preparation()) as preparation:
+            preparation.start()
+            preparation.file.write(source)
+            assert preparation.sha256() == __import__("hashlib").sha256(source).hexdigest()
+            ahead = preparation.picture(PictureSettings(), Deadline(20))
+        assert ahead == prepare(source, PictureSettings(), Deadline(20))
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "functions"), str(ROOT)))}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=60)
+
+
 def test_importing_costs_nothing_before_a_picture_comes() -> None:
     script = """if True:
         import sys, image_ingest.picture as picture
@@ -228,7 +250,7 @@ def test_importing_costs_nothing_before_a_picture_comes() -> None:
         buffer = BytesIO()
         Image.new("RGB", (9, 9)).save(buffer, "JPEG")
         picture.prepare(buffer.getvalue(), PictureSettings(), Deadline(20))
-        assert not {"pillow_heif", "PIL.TiffImagePlugin", "PIL.AvifImagePlugin"} & sys.modules.keys()
+        assert not {"pillow_heif", "PIL.WebPImagePlugin", "PIL.AvifImagePlugin"} & sys.modules.keys()
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "functions")}
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, env=environment, timeout=60)

@@ -6,13 +6,17 @@ import atexit
 import os
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,13 +25,22 @@ from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.picture import prepare
 from image_ingest.pictures import pipeline
-from image_ingest.pictures.isolation import ChildDied, Limits, run_isolated
+from image_ingest.pictures.isolation import ChildDied, Isolation, Limits, reap
 from image_ingest.settings import PictureSettings
 from tests.support.corpus import scene
 from tests.support.picture_checks import prepared
 from tests.support.picture_makers import encoded
 
 LIMITS = Limits(memory=64 * 2**20, cpu_seconds=1, wall_seconds=20)
+ROOT = Path(__file__).parents[2]
+_PARENT_FD = 4
+
+
+def run_isolated(work: Callable[[], bytes], limits: Limits) -> bytes:
+    """What `work` returns in a child of its own."""
+    with closing(Isolation(lambda: None, lambda *_: work())) as isolation:
+        isolation.file.write(b"source")
+        return isolation.run(b"order", limits)
 
 
 def _crash() -> bytes:
@@ -54,8 +67,19 @@ def _killed() -> bytes:
 
 
 def _answer_half() -> bytes:
-    os.write(3, b"\0\0\0\0\0\0\0\x09half")
+    os.write(_PARENT_FD, b"\0\0\0\0\0\0\0\x09half")
     os._exit(0)
+
+
+def _answer_without_end() -> bytes:
+    os.write(_PARENT_FD, b"\xff" * 8)
+    while True:
+        os.write(_PARENT_FD, bytes(65_536))
+
+
+def _hang_up_and_stay() -> bytes:
+    os.close(_PARENT_FD)
+    return _sleep()
 
 
 def _sleep() -> bytes:
@@ -75,8 +99,10 @@ def _children() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _leaves_nothing_behind() -> Iterator[None]:
+    reap()
     before = _open_files(), _children()
     yield
+    reap()
     assert (_open_files(), _children()) == before
 
 
@@ -86,6 +112,8 @@ def _leaves_nothing_behind() -> Iterator[None]:
         (_crash, "crashed"),
         (_raise, "crashed"),
         (_answer_half, "crashed"),
+        (_answer_without_end, "memory"),
+        (_hang_up_and_stay, "memory"),
         (_killed, "memory"),
         (_allocate, "memory"),
         (_compute, "cpu"),
@@ -101,6 +129,71 @@ def test_a_stall_ends_on_the_wall_clock() -> None:
     with pytest.raises(ChildDied) as death:
         run_isolated(_sleep, Limits(memory=2**26, cpu_seconds=2, wall_seconds=0.3))
     assert death.value.cause == "stalled"
+
+
+def test_a_child_started_ahead_gets_its_work_later() -> None:
+    with closing(Isolation(lambda: None, lambda order, source: order + source[:])) as isolation:
+        isolation.start()
+        isolation.file.write(b"source")
+        assert isolation.run(b"order and ", LIMITS) == b"order and source"
+
+
+@pytest.mark.parametrize("failure", [_crash, _raise])
+def test_a_child_that_does_not_get_ready_blames_no_source(failure: Callable[[], bytes]) -> None:
+    def get_ready() -> None:
+        failure()
+
+    with closing(Isolation(get_ready, lambda *_: b"done")) as isolation:
+        isolation.file.write(b"source")
+        with pytest.raises(ChildDied) as death:
+            isolation.run(b"", LIMITS)
+    assert death.value.cause == "no-process"
+
+
+def test_a_child_that_was_killed_while_it_waited_is_replaced() -> None:
+    before = _children()
+    with closing(Isolation(lambda: None, lambda *_: b"done")) as isolation:
+        isolation.file.write(b"source")
+        isolation.start()
+        (child,) = _children() - before
+        os.kill(int(child), signal.SIGKILL)
+        os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
+        assert isolation.run(b"", LIMITS) == b"done"
+
+
+def test_a_child_without_work_ends_with_its_parent(tmp_path: Path) -> None:
+    script = """if True:
+        import os, sys
+        from image_ingest.pictures.isolation import Isolation
+        isolation = Isolation(lambda: None, lambda *_: b"")
+        isolation.start()
+        print(isolation._child.pid)
+        sys.stdout.flush()
+        os._exit(0)
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "functions")}
+    answer = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
+    child, until = Path("/proc") / answer.stdout.decode().strip(), time.monotonic() + 10
+    while child.exists() and "zombie" not in (child / "status").read_text() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not child.exists() or "zombie" in (child / "status").read_text()
+
+
+@pytest.mark.parametrize("reason", [AttributeError("no such function"), OSError(38, "Function not implemented")])
+def test_without_files_in_memory_the_source_goes_over_one_on_disk(
+    reason: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> NoReturn:
+        raise reason
+
+    monkeypatch.setattr(os, "memfd_create", refuse, raising=False)
+    source = encoded(scene(), "PNG")
+    assert prepared(source).source_format == "PNG"
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: refuse(""))
+    if isinstance(reason, OSError):
+        with pytest.raises(Deferred) as deferral:
+            prepare(source, PictureSettings(), Deadline(30))
+        assert deferral.value.code == "worker.failed"
 
 
 def test_large_answers_arrive_whole() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 
@@ -9,7 +10,15 @@ from PIL import Image, ImageCms
 
 MAX_PROFILE_BYTES = 8 * 2**20
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
+_BROKEN = (ImageCms.PyCMSError, OSError, ValueError, KeyError)
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
+
+
+def get_ready_for(profile: bytes | None) -> None:
+    """Does the part of `to_srgb` that needs no picture yet."""
+    if profile and len(profile) <= MAX_PROFILE_BYTES:
+        with suppress(*_BROKEN):
+            _transform(profile)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -40,7 +49,7 @@ def _by_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None
         if mode != image.mode and (mode, image.mode) not in (("RGB", "L"), ("RGB", "YCbCr")):
             return None
         result = _apply(image.convert(mode), transform)
-    except (ImageCms.PyCMSError, OSError, ValueError, KeyError):
+    except _BROKEN:
         return None
     return result.convert("L") if image.mode == "L" else result
 

@@ -53,8 +53,10 @@ def _encoded(image: Image.Image, encoder: str, **options: Any) -> Encoded:
 def _check(data: bytes, encoder: str, image: Image.Image) -> None:
     """Raises ValueError when the bytes are not the picture, or say more than it."""
     again = open_as(encoder, data)
+    size = again.size
+    again.draft(None, (1, 1))  # reads a JPEG's every byte, but computes no pixels that nobody looks at
     again.load()
-    if again.size != image.size or not again.info.keys() <= _HARMLESS:
+    if size != image.size or not again.info.keys() <= _HARMLESS:
         raise ValueError(f"the {encoder} encoder did not write what it was given")
     if not data.endswith(b"\xff\xd9" if encoder == "JPEG" else b"IEND\xaeB\x60\x82"):
         raise ValueError(f"the {encoder} encoder wrote something after the picture")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from io import BytesIO
+from mmap import mmap
 from typing import TYPE_CHECKING, cast
 
 from image_ingest.errors import Rejected
+
+Source = bytes | mmap
+HEAD_BYTES = 256
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -46,7 +51,10 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 
 
 def sniff(source: bytes) -> str:
-    """The name of the format, as Pillow calls it. Raises Rejected `image.unsupported-format`."""
+    """The name of the format, as Pillow calls it; the first HEAD_BYTES are enough.
+
+    Raises Rejected `image.unsupported-format`.
+    """
     head = source[:64]
     for name, signature in _SIGNATURES:
         if signature.match(head):
@@ -66,19 +74,27 @@ def _brands(source: bytes) -> set[bytes]:
     """The brands of an ISO base media file's `ftyp` box (ISO 14496-12), major and compatible ones."""
     if source[4:8] != b"ftyp":
         return set()
-    box = source[8 : min(int.from_bytes(source[:4], "big"), 256)]
+    box = source[8 : min(int.from_bytes(source[:4], "big"), HEAD_BYTES)]
     return {box[i : i + 4] for i in (0, *range(8, len(box) - 3, 4))}
 
 
-def import_decoder(source_format: str) -> None:
-    """Imports the format's decoder, so that every child finds it loaded; 26 MB of HEIF only when a HEIF comes."""
-    importlib.import_module(_DECODERS[source_format][0])
+def import_decoder(source_format: str) -> bool:
+    """Imports the format's decoder, so that every child finds it loaded; 26 MB of HEIF only when a HEIF comes.
+
+    True when it was not loaded before.
+    """
+    module = _DECODERS[source_format][0]
+    is_new = module not in sys.modules
+    importlib.import_module(module)
+    return is_new
 
 
-def open_as(source_format: str, source: bytes) -> ImageFile:
+def open_as(source_format: str, source: Source) -> ImageFile:
     """The picture's header, read by this one decoder: what `Image.open(formats=…)` does but for its fixed pixel limit.
 
     Raises whatever decoders raise.
     """
     module, decoder = _DECODERS[source_format]
-    return cast("ImageFile", getattr(importlib.import_module(module), decoder)(BytesIO(source)))
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    file.seek(0)
+    return cast("ImageFile", getattr(importlib.import_module(module), decoder)(file))

@@ -1,34 +1,43 @@
 """Runs work on hostile bytes in a forked child with limits of its own.
 
-The child inherits the source without a copy, answers through a pipe, and leaves by `os._exit`: it runs nothing of the
-parent's (exit handlers, buffers), writes to no stream of the parent's, and whatever it breaks is gone with it.
+The child can be started ahead, so that it is warm when its work comes. It reads the source from a file in memory that
+it shares with its parent, answers through a socket, and leaves by `os._exit`: it runs nothing of the parent's (exit
+handlers, buffers), writes to no stream of the parent's, and whatever it breaks is gone with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
+import fcntl
 import gc
 import os
 import resource
-import select
 import signal
+import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BufferedRandom
+from mmap import PROT_READ, mmap
 from typing import Literal, NoReturn
 
 Cause = Literal["memory", "cpu", "stalled", "crashed", "no-process"]
+Work = Callable[[bytes, mmap], bytes]
 
+_ORDER = struct.Struct("!QQQ")  # bytes of the order, bytes of memory, seconds of computing
 _LENGTH = struct.Struct("!Q")
+_READY = b"\1"
 _OUT_OF_MEMORY = 87  # the child's exit status for a MemoryError
-_ANSWER_FD = 3
+_SOURCE_FD, _PARENT_FD, _FIRST_OTHER_FD = 3, 4, 5
 _CHUNK = 1 << 20
 _FORKING = threading.Lock()  # the filters of warnings are the whole process's
+_KILLED: list[int] = []  # children to be waited for with the next one, as it takes the system a while to end them
 
 
 class ChildDied(Exception):
@@ -41,31 +50,140 @@ class ChildDied(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the child may take: bytes beyond what it starts with, seconds of computing, seconds on the wall."""
+    """What the child may take: bytes beside what it starts with and the source, seconds of computing, on the wall."""
 
     memory: int
     cpu_seconds: int
     wall_seconds: float
 
 
-def run_isolated(work: Callable[[], bytes], limits: Limits) -> bytes:
-    """What `work()` returns in a child process. Raises ChildDied."""
-    end = time.monotonic() + limits.wall_seconds
-    reader, writer = os.pipe()
-    try:
+@dataclass(frozen=True)
+class _Child:
+    pid: int
+    socket: socket.socket
+
+    def has_ended(self) -> bool:
         try:
-            child = _fork()
+            return os.waitpid(self.pid, os.WNOHANG) != (0, 0)
+        except ChildProcessError:
+            return True
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.socket.close()
+
+
+class Isolation:
+    """One piece of work on what is written to `file`, in a child process of its own.
+
+    The child calls `get_ready()` as soon as it starts, and `work(order, source)` when it is told to run. A failure of
+    the first is nothing that the source could cause: `no-process`.
+    """
+
+    def __init__(self, get_ready: Callable[[], None], work: Work) -> None:
+        """Raises ChildDied `no-process`."""
+        self.file = _shared_file()
+        self._get_ready = get_ready
+        self._work = work
+        self._child: _Child | None = None
+
+    def start(self) -> None:
+        """Starts the child, if it is not started yet. Raises ChildDied `no-process`."""
+        if self._child is None:
+            reap()
+            self._child = self._new_child()
+
+    def stop(self) -> None:
+        """Ends the child, if it is started."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            _KILLED.append(child.pid)
+
+    def close(self) -> None:
+        """Ends the child, if it is started, and gives the file back."""
+        self.stop()
+        self.file.close()
+
+    def run(self, order: bytes, limits: Limits) -> bytes:
+        """What `work(order, source)` returns in the child, which ends with it. Raises ChildDied."""
+        end = time.monotonic() + limits.wall_seconds
+        self.file.flush()
+        if self._child is not None and self._child.has_ended():  # killed while it waited; not the source's fault
+            self._child.socket.close()
+            self._child = None
+        self.start()
+        assert self._child
+        child, self._child = self._child, None
+        answer, status = None, 0
+        try:
+            answer = _answer(child.socket, order, limits, end)
+        except TimeoutError:
+            raise ChildDied("stalled") from None
+        finally:
+            child.kill()
+            if answer is None:
+                status = _wait(child.pid)
+            else:
+                _KILLED.append(child.pid)
+        if answer is None:
+            raise ChildDied(_cause(status))
+        return answer
+
+    def _new_child(self) -> _Child:
+        try:
+            ours, its = socket.socketpair()
         except OSError:
             raise ChildDied("no-process") from None
-        if child == 0:
-            _be_the_child(work, limits, writer)
-        os.close(writer)
-        writer = -1
-        return _await(child, reader, end)
-    finally:
-        os.close(reader)
-        if writer >= 0:
-            os.close(writer)
+        with its:
+            try:
+                pid = _fork()
+            except OSError:
+                ours.close()
+                raise ChildDied("no-process") from None
+            if pid == 0:
+                _be_the_child(self._get_ready, self._work, self.file.fileno(), its.fileno())
+        return _Child(pid, ours)
+
+
+def reap() -> None:
+    """Waits for the children that were killed."""
+    with contextlib.suppress(IndexError):
+        while True:
+            _wait(_KILLED.pop())
+
+
+def _wait(pid: int) -> int:
+    """How the child ended."""
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:  # somebody else waits for all children
+        return 0
+
+
+def _shared_file() -> BufferedRandom:
+    """A file without a name: in memory where the system has that, else on disk. Raises ChildDied `no-process`."""
+    with contextlib.suppress(AttributeError, OSError):
+        return open(os.memfd_create("source"), "w+b")  # noqa: PTH123  # closed by its owner
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        raise ChildDied("no-process") from None
+
+
+def _answer(child: socket.socket, order: bytes, limits: Limits, end: float) -> bytes | None:
+    """The whole answer, or None when the child ends without one. Raises TimeoutError, ChildDied `no-process`."""
+    try:
+        if _read(child, len(_READY), end) is None:
+            raise ChildDied("no-process")
+        child.sendall(_ORDER.pack(len(order), limits.memory, limits.cpu_seconds) + order)
+        head = _read(child, _LENGTH.size, end)
+        if head is None or _LENGTH.unpack(head)[0] > limits.memory:
+            return None
+        return _read(child, _LENGTH.unpack(head)[0], end)
+    except ConnectionError:
+        return None
 
 
 def _fork() -> int:
@@ -75,47 +193,18 @@ def _fork() -> int:
         return os.fork()
 
 
-def _await(child: int, reader: int, end: float) -> bytes:
-    answer, timed_out = None, False
-    try:
-        answer = _read_answer(reader, end)
-    except TimeoutError:
-        timed_out = True
-    finally:
-        status = _end(child, kill=answer is not None or timed_out or sys.exc_info()[0] is not None)
-    if answer is None:
-        raise ChildDied("stalled" if timed_out else _cause(status))
-    return answer
-
-
-def _read_answer(reader: int, end: float) -> bytes | None:
-    """The whole answer, or None when the child ends without one. Raises TimeoutError at `end`."""
-    head = _read(reader, _LENGTH.size, end)
-    return None if head is None else _read(reader, _LENGTH.unpack(head)[0], end)
-
-
-def _read(reader: int, size: int, end: float) -> bytes | None:
-    poll = select.poll()
-    poll.register(reader, select.POLLIN)
+def _read(peer: socket.socket, size: int, end: float) -> bytes | None:
     data = bytearray()
     while len(data) < size:
-        if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+        left = end - time.monotonic()
+        if left <= 0:
             raise TimeoutError
-        part = os.read(reader, min(size - len(data), _CHUNK))
+        peer.settimeout(left)
+        part = peer.recv(min(size - len(data), _CHUNK))
         if not part:
             return None
         data += part
     return bytes(data)
-
-
-def _end(child: int, *, kill: bool) -> int:
-    if kill:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    try:
-        return os.waitpid(child, 0)[1]
-    except ChildProcessError:  # somebody else waits for all children
-        return 0
 
 
 def _cause(status: int) -> Cause:
@@ -128,11 +217,16 @@ def _cause(status: int) -> Cause:
     return "crashed"
 
 
-def _be_the_child(work: Callable[[], bytes], limits: Limits, writer: int) -> NoReturn:
+def _be_the_child(get_ready: Callable[[], None], work: Work, source_fd: int, parent_fd: int) -> NoReturn:
     try:
-        _leave_the_parent_alone(writer)
-        _take_limits(limits)
-        _write(_ANSWER_FD, work())
+        _leave_the_parent_alone(source_fd, parent_fd)
+        get_ready()
+        _write(_READY)
+        size, memory, cpu_seconds = _ORDER.unpack(_receive(_ORDER.size))
+        order = _receive(size)
+        _take_limits(memory, cpu_seconds)
+        answer = work(order, mmap(_SOURCE_FD, 0, prot=PROT_READ))
+        _write(_LENGTH.pack(len(answer)) + answer)
         os._exit(0)
     except MemoryError:
         os._exit(_OUT_OF_MEMORY)
@@ -140,30 +234,32 @@ def _be_the_child(work: Callable[[], bytes], limits: Limits, writer: int) -> NoR
         os._exit(1)
 
 
-def _leave_the_parent_alone(writer: int) -> None:
+def _leave_the_parent_alone(source_fd: int, parent_fd: int) -> None:
     gc.disable()  # a collection would copy the parent's pages
     faulthandler.disable()  # it would write to a descriptor that is something else here
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if writer != _ANSWER_FD:
-        os.dup2(writer, _ANSWER_FD)
+    kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_OTHER_FD) for fd in (source_fd, parent_fd)]
+    os.dup2(kept[0], _SOURCE_FD)
+    os.dup2(kept[1], _PARENT_FD)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # C libraries write their warnings there
         os.dup2(null, stream)
-    os.closerange(_ANSWER_FD + 1, min(os.sysconf("SC_OPEN_MAX"), 65_536))
+    os.closerange(_FIRST_OTHER_FD, min(os.sysconf("SC_OPEN_MAX"), 65_536))
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
-
-
-def _take_limits(limits: Limits) -> None:
     _lower(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
-    _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
     if sys.platform == "linux":
-        _lower(resource.RLIMIT_DATA, _data_bytes() + limits.memory)
         with contextlib.suppress(OSError):  # if the kernel must kill, then the child, not the worker
             file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
             os.write(file, b"1000")
             os.close(file)
+
+
+def _take_limits(memory: int, cpu_seconds: int) -> None:
+    _lower(resource.RLIMIT_CPU, cpu_seconds)
+    if sys.platform == "linux":
+        _lower(resource.RLIMIT_DATA, _data_bytes() + memory)
 
 
 def _data_bytes() -> int:
@@ -180,7 +276,17 @@ def _lower(what: int, limit: int) -> None:
     resource.setrlimit(what, (soft, hard))
 
 
-def _write(fd: int, answer: bytes) -> None:
-    view = memoryview(_LENGTH.pack(len(answer)) + answer)
+def _receive(size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = os.read(_PARENT_FD, size - len(data))
+        if not part:
+            os._exit(0)  # the parent is gone, or has no use for this child
+        data += part
+    return data
+
+
+def _write(answer: bytes) -> None:
+    view = memoryview(answer)
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[os.write(_PARENT_FD, view) :]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from image_ingest.errors import Rejected
+from image_ingest.pictures.formats import Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +52,7 @@ def check_pixels(size: tuple[int, int], most: int) -> None:
         )
 
 
-def check_structure(source: bytes, source_format: str, most_pixels: int, most_memory: int) -> None:
+def check_structure(source: Source, source_format: str, most_pixels: int, most_memory: int) -> None:
     """Bounds what a decoder would walk through or hold before it tells a size: scans, segments, directories, canvas.
 
     Raises Rejected `image.too-many-pixels`, `image.unreadable`.
@@ -64,7 +65,7 @@ def check_structure(source: bytes, source_format: str, most_pixels: int, most_me
         _check_webp_canvas(source, most_pixels, most_memory)
 
 
-def check_memory(image: Image, source: bytes, result: tuple[int, int], most: int) -> None:
+def check_memory(image: Image, source: Source, result: tuple[int, int], most: int) -> None:
     """Raises Rejected `image.too-many-pixels` when decoding `image`, not loaded yet, would take over `most` bytes."""
     _refuse_over(most, estimate(image, source, result), image.format or "", image.size)
 
@@ -78,7 +79,7 @@ def _refuse_over(most: int, needed: int, source_format: str, size: tuple[int, in
         )
 
 
-def estimate(image: Image, source: bytes, result: tuple[int, int]) -> int:
+def estimate(image: Image, source: Source, result: tuple[int, int]) -> int:
     """Bytes that decoding and resizing will take at their peak (docs/pictures.md, "Memory")."""
     pixels = image.width * image.height
     stored = _STORED.get(image.mode, 4)
@@ -94,7 +95,7 @@ def _is_turned_tiff(image: Image) -> bool:
     return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(0x0112, 1) != 1
 
 
-def _coefficients(image: Image, source: bytes) -> int:
+def _coefficients(image: Image, source: Source) -> int:
     """A JPEG of several scans is held whole as 16-bit coefficients, whatever the draft."""
     if image.format != "JPEG":
         return 0
@@ -102,7 +103,7 @@ def _coefficients(image: Image, source: bytes) -> int:
     return int(2 * structure.samples_per_pixel * structure.width * structure.height) if structure.scans > 1 else 0
 
 
-def jpeg_structure(source: bytes) -> JpegStructure:
+def jpeg_structure(source: Source) -> JpegStructure:
     """Reads the markers up to the first scan, and counts the scans of a picture that has several.
 
     Raises Rejected `image.unreadable` (no frame or scan), `image.too-many-pixels` (too much metadata).
@@ -125,7 +126,7 @@ def jpeg_structure(source: bytes) -> JpegStructure:
     raise Rejected("image.unreadable", "The JPEG has no picture in it: it breaks off, or is not whole.")
 
 
-def _structure(source: bytes, frame: bytes | None, scan: int, *, progressive: bool) -> JpegStructure:
+def _structure(source: Source, frame: bytes | None, scan: int, *, progressive: bool) -> JpegStructure:
     if frame is None or len(frame) < 8 + 3 * frame[7]:
         raise Rejected("image.unreadable", "The JPEG has no readable frame header before its picture.")
     height, width, components = struct.unpack_from(">HHB", frame, 3)
@@ -139,9 +140,11 @@ def _structure(source: bytes, frame: bytes | None, scan: int, *, progressive: bo
     )
 
 
-def _count_scans(source: bytes, first: int) -> int:
+def _count_scans(source: Source, first: int) -> int:
     """Scans from `first` on; quick and possibly too high where that is within the bound, else exact."""
-    guess = 1 + source.count(b"\xff\xda", first)
+    guess, position = 1, first
+    while guess <= MAX_SCANS and (position := source.find(b"\xff\xda", position) + 1):
+        guess += 1
     if guess <= MAX_SCANS:
         return max(guess, 2)
     scans, position = 1, first
@@ -158,7 +161,7 @@ def _check_jpeg(structure: JpegStructure, most_pixels: int) -> None:
         raise Rejected("image.too-many-pixels", f"The JPEG has {structure.scans} or more scans, too many for its size.")
 
 
-def _check_webp_canvas(source: bytes, most_pixels: int, most_memory: int) -> None:
+def _check_webp_canvas(source: Source, most_pixels: int, most_memory: int) -> None:
     """The decoder holds the whole canvas from the moment it is made (WebP container specification)."""
     size = _webp_canvas(source[12:30])
     check_pixels(size, most_pixels)
@@ -177,7 +180,7 @@ def _webp_canvas(head: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _check_tiff_directory(source: bytes) -> None:
+def _check_tiff_directory(source: Source) -> None:
     order = "<" if source[:2] == b"II" else ">"
     big = source[2:4] in (b"+\0", b"\0+")
     offset, count, entry, size = ("Q", "Q", "HHQ", 20) if big else ("I", "H", "HHI", 12)

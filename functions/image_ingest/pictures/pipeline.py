@@ -5,18 +5,20 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 
 from PIL import Image, ImageCms
 
 from image_ingest.errors import Rejected
-from image_ingest.pictures.colour import to_srgb
+from image_ingest.pictures.colour import get_ready_for, to_srgb
 from image_ingest.pictures.encoding import Encoded, encode_jpeg, encode_png, to_palette
-from image_ingest.pictures.formats import open_as
+from image_ingest.pictures.formats import Source, open_as
 from image_ingest.pictures.geometry import LINE_ART_MARGIN, PHOTO_MARGIN, Plan, draft, plan
 from image_ingest.pictures.limits import check_memory, check_pixels, check_structure
 from image_ingest.pictures.orientation import orientation_of, swaps_sides, turn_upright
 from image_ingest.pictures.shrinking import has_flat_areas, shrink
+from image_ingest.pictures.threads import at_once
 from image_ingest.settings import PictureSettings
 
 # Whatever decoders are known to raise for damaged files; MemoryError and bombs have a code of their own.
@@ -39,6 +41,7 @@ _DECODER_ERRORS = (
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
 
 
+_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6
 _PALETTE_ALWAYS = ("GIF", "BMP")  # their 1-bit and grey pictures have a palette too, which Pillow has already applied
 
 
@@ -69,18 +72,19 @@ def warm_up() -> None:
     """Converts a picture of its own, so that children find loaded what every conversion loads once."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     buffer = BytesIO()
-    Image.new("RGB", (16, 16)).save(buffer, "JPEG", icc_profile=profile)
-    convert(buffer.getvalue(), "JPEG", PictureSettings(), 2**30)
+    Image.new("RGB", (16, 16)).save(buffer, "JPEG", icc_profile=profile, exif=_EXIF)
+    settings = PictureSettings()
+    _encode(*shrunk(buffer.getvalue(), "JPEG", settings, 2**30), settings.jpeg_quality)
 
 
-def convert(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> Converted:
+def convert(source: Source, source_format: str, settings: PictureSettings, memory: int) -> Converted:
     """Takes at most `memory` bytes beside the source. Raises Rejected `image.unreadable`, `image.too-many-pixels`."""
     image, small = shrunk(source, source_format, settings, memory)
     return Converted(_encode(image, small, settings.jpeg_quality), "MPO" if "mp" in image.info else source_format)
 
 
 def shrunk(
-    source: bytes, source_format: str, settings: PictureSettings, memory: int
+    source: Source, source_format: str, settings: PictureSettings, memory: int
 ) -> tuple[Image.Image, Image.Image]:
     """The decoded picture, and the result before it is encoded."""
     decoded = _decode(source, source_format, settings, memory, PHOTO_MARGIN)
@@ -90,7 +94,7 @@ def shrunk(
     return decoded.image, small
 
 
-def _sharper(source: bytes, source_format: str, settings: PictureSettings, memory: int) -> Image.Image | None:
+def _sharper(source: Source, source_format: str, settings: PictureSettings, memory: int) -> Image.Image | None:
     """The result made from more detail, as lines and type need it, or None where memory does not allow it."""
     try:
         return _small(_decode(source, source_format, settings, memory, LINE_ART_MARGIN))
@@ -98,7 +102,7 @@ def _sharper(source: bytes, source_format: str, settings: PictureSettings, memor
         return None
 
 
-def _decode(source: bytes, source_format: str, settings: PictureSettings, memory: int, margin: float) -> _Decoded:
+def _decode(source: Source, source_format: str, settings: PictureSettings, memory: int, margin: float) -> _Decoded:
     try:
         check_structure(source, source_format, settings.max_source_pixels, memory)
         return _load(source, source_format, settings, memory, margin)
@@ -113,14 +117,14 @@ def _describe(source_format: str, error: Exception) -> str:
     return f"The {source_format} is damaged: {text or type(error).__name__}."
 
 
-def _load(source: bytes, source_format: str, settings: PictureSettings, memory: int, margin: float) -> _Decoded:
+def _load(source: Source, source_format: str, settings: PictureSettings, memory: int, margin: float) -> _Decoded:
     image = open_as(source_format, source)
     size = image.size
     check_pixels(size, settings.max_source_pixels)
     goal = _plan(image, size, settings)
     factor = draft(image, goal, margin)
     check_memory(image, source, goal.size, memory)
-    image.load()
+    at_once(partial(get_ready_for, image.info.get("icc_profile")), image.load)
     if factor == 1:
         size = image.size  # a decoder may learn it, and the orientation, only now
         check_pixels(size, settings.max_source_pixels)
@@ -137,7 +141,8 @@ def _small(decoded: _Decoded) -> Image.Image:
     if image.mode == "P" and not profile and goal.box == (0, 0, *goal.size) == (0, 0, *image.size):
         return turn_upright(image, orientation_of(image))
     _shorten_key(image)
-    return turn_upright(to_srgb(_straight(shrink(image, goal)), profile), orientation_of(image))
+    small = shrink(image, goal, lambda part: to_srgb(_straight(part), profile))
+    return turn_upright(small, orientation_of(image))
 
 
 def _encode(source: Image.Image, small: Image.Image, quality: int) -> Encoded:

@@ -7,12 +7,14 @@ whole source is ever held.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import cast
 
 from PIL import Image
 
 from image_ingest.pictures.geometry import Box, Plan
+from image_ingest.pictures.threads import at_once
 
 GAP = 3.0  # reduce by whole numbers down to this many times the result's size, then LANCZOS
 _FLAT = 0.2  # the share of one shade, which photos do not reach
@@ -22,15 +24,21 @@ _RESIZABLE = {"L", "RGB", "CMYK", "YCbCr", "LAB", "La", "RGBa"}
 _GREY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"}
 
 
-def shrink(image: Image.Image, plan: Plan) -> Image.Image:
-    """A picture of `plan.size` in mode L, RGB, CMYK, YCbCr, LAB, or La and RGBa where it is not opaque."""
-    if image.mode in _RESIZABLE and "transparency" not in image.info:
-        flat, box = image, plan.box
-    else:
-        flat, box = _converted(image, plan)
+def shrink(image: Image.Image, plan: Plan, finish: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """A picture of `plan.size`: what `finish` makes of one in mode L, RGB, CMYK, YCbCr, LAB, La or RGBa.
+
+    The upper and the lower half are made at once, so `finish` has to treat every pixel for itself.
+    """
+    flat, box = _reduced(image, plan)
     if flat.size == plan.size and box == (0, 0, *flat.size):
-        return flat
-    return flat.resize(plan.size, Image.Resampling.LANCZOS, box, reducing_gap=GAP)
+        return finish(flat)
+    if plan.size[1] == 1:
+        return _made(flat, Plan(plan.size, box), finish)
+    upper, lower = at_once(*(partial(_made, flat, half, finish) for half in _halves(Plan(plan.size, box))))
+    whole = Image.new(upper.mode, plan.size)
+    whole.paste(upper, (0, 0))
+    whole.paste(lower, (0, upper.height))
+    return whole
 
 
 def has_flat_areas(image: Image.Image) -> bool:
@@ -39,9 +47,28 @@ def has_flat_areas(image: Image.Image) -> bool:
     return max(map(sum, zip(histogram, histogram[1:], histogram[2:], strict=False))) > _FLAT * sum(histogram)
 
 
-def _converted(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:
-    """The whole image in its working mode, reduced as far as the plan allows, and the plan's box in it."""
+def _made(flat: Image.Image, plan: Plan, finish: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    return finish(flat.resize(plan.size, Image.Resampling.LANCZOS, plan.box))
+
+
+def _halves(plan: Plan) -> tuple[Plan, Plan]:
+    (width, height), (left, top, right, bottom) = plan.size, plan.box
+    rows = height // 2
+    middle = top + (bottom - top) * rows / height
+    return Plan((width, rows), (left, top, right, middle)), Plan((width, height - rows), (left, middle, right, bottom))
+
+
+def _reduced(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:
+    """The whole image in a mode that can be resized, reduced by whole numbers, and the plan's box in it."""
     across, down = _factors(plan)
+    left, upper, right, lower = plan.box
+    box = (left / across, upper / down, right / across, lower / down)
+    if image.mode not in _RESIZABLE or "transparency" in image.info:
+        return _converted(image, across, down), box
+    return image.reduce((across, down)) if across * down > 1 else image, box
+
+
+def _converted(image: Image.Image, across: int, down: int) -> Image.Image:
     mode, lowest = _working_mode(image), 255.0
     flat = Image.new(mode, (math.ceil(image.width / across), math.ceil(image.height / down)))
     white = _white(image)
@@ -50,8 +77,7 @@ def _converted(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:
         if mode in ("La", "RGBa"):
             lowest = min(lowest, _extrema(piece.getchannel(piece.getbands()[-1]))[0])
         flat.paste(piece.reduce((across, down)) if across * down > 1 else piece, (0, top // down))
-    left, upper, right, lower = plan.box
-    return _opaque(flat, lowest), (left / across, upper / down, right / across, lower / down)
+    return _opaque(flat, lowest)
 
 
 def _opaque(flat: Image.Image, lowest: float) -> Image.Image:
