@@ -150,7 +150,8 @@ def _dead_letter(letter: DeadLetter | None) -> list[str]:
     if letter is None:
         return ["There is none."]
     why = ": ".join(filter(None, [letter.code or "no reason, as the worker died", letter.message]))
-    return [f"{letter.id} of {letter.sent_at}, after {letter.attempts or 'unknown'} attempts", why]
+    attempts = "1 attempt" if letter.attempts == 1 else f"{letter.attempts or 'unknown'} attempts"
+    return [f"{letter.id} of {letter.sent_at}, after {attempts}", why]
 
 
 def next_steps(story: Story) -> list[str]:
