@@ -105,6 +105,28 @@ def test_the_album_looks_right_in_both_themes_and_on_a_phone(browser: Browser, u
         assert page.evaluate("document.documentElement.scrollWidth") == 360, "nothing reaches over a phone's edge"
 
 
+# SuperOffice has a picture a moment before the worker's log tells which upload it came from; here, until release().
+_HOLD_OUTCOMES_BACK = """{
+  const parse = JSON.parse, Source = EventSource;
+  let held = true, latest;
+  window.EventSource = class extends Source {
+    constructor(...parameters) {
+      super(...parameters);
+      window.release = () => {
+        held = false;
+        this.dispatchEvent(new MessageEvent("message", { data: latest }));
+      };
+    }
+  };
+  JSON.parse = (text) => {
+    const state = parse(text);
+    if (!state.uploads) return state;
+    latest = text;
+    return held ? { ...state, uploads: state.uploads.map((upload) => ({ ...upload, blob_id: null })) } : state;
+  };
+}"""
+
+
 def keep_screenshot(page: Page, theme: Theme, folder: Path) -> None:
     """Into docs/ where SCREENSHOTS is set: the times in it differ with every run."""
     page.emulate_media(reduced_motion="reduce")
@@ -146,6 +168,21 @@ def test_before_and_after_opens_on_a_card_and_closes_by_the_keyboard(page: Page,
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
+
+
+def test_before_and_after_opened_early_is_filled_in_when_the_outcome_arrives(page: Page, tmp_path: Path) -> None:
+    page.add_init_script(_HOLD_OUTCOMES_BACK)
+    page.reload()
+    choose_record(page, "product", "44")
+    drop(page, dropzone(page), [photo(tmp_path, "early.png", "teal")])
+    card_of(page, "product 44").get_by_role("button").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("no picture")
+    expect(upload_of(page, "early.png")).to_have_attribute("data-state", "stored")
+    page.evaluate("release()")
+    expect(dialog).to_contain_text("early.png")
+    expect(dialog).to_contain_text(f"PNG RGB, {pixels(300, 200)}")
+    expect(dialog).not_to_contain_text("no picture")
 
 
 def test_a_refused_file_is_a_dead_letter_that_can_be_replayed(page: Page, tmp_path: Path) -> None:

@@ -48,7 +48,10 @@ WIDTH, HEIGHT = 120, 80
 
 @dataclass(frozen=True)
 class Sample:
-    """A file; `outcome` is the content type it is stored as, or the code it is rejected with, or one of several."""
+    """A file; `outcome` is the content type it is stored as, or the code it is rejected with.
+
+    Several where that depends on the speed of the machine.
+    """
 
     name: str
     make: Callable[[], bytes]

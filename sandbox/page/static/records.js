@@ -14,6 +14,7 @@ const WORDS = {
 };
 
 let uploads = [];
+let awaiting; // what before and after shows while the upload that it came from is not known yet
 
 export function drawRecords(state) {
   uploads = state.uploads;
@@ -21,6 +22,7 @@ export function drawRecords(state) {
   const targets = new Set([...EXAMPLES, ...known.keys()]);
   const cards = [...targets].map((target) => known.get(target) || { target, pictures: [] });
   sync(document.getElementById("records"), cards, (card) => card.target, createCard, updateCard);
+  if (awaiting && uploadOf(awaiting.target, awaiting.picture)) show(awaiting.target, awaiting.picture);
 }
 
 export function address(target, picture) {
@@ -103,15 +105,22 @@ function drawHistory(list, card) {
   );
 }
 
-/** Shows what came and what SuperOffice made of it; either may be missing. */
+/** Opens what came and what SuperOffice made of it; either may be missing. */
 export function compare(target, picture, upload) {
-  upload ||= uploads.find((one) => one.target === target && one.blob_id === picture.blob_id);
-  const dialog = document.getElementById("compare");
+  show(target, picture, upload);
+  document.getElementById("compare").showModal();
+}
+
+function uploadOf(target, picture) {
+  return uploads.find((one) => one.target === target && one.blob_id === picture.blob_id);
+}
+
+function show(target, picture, upload = uploadOf(target, picture)) {
+  awaiting = upload ? undefined : { target, picture };
   setText(document.getElementById("compare-title"), `${targetName(target)}${upload ? `: ${upload.key}` : ""}`);
   fill("after", picture && address(target, picture), picture && described(picture), "not stored", "person");
   fill("before", upload && `/originals/${upload.id}/preview`, "", "no picture", "file");
   document.getElementById("done").replaceChildren();
-  dialog.showModal();
   if (upload) tellFacts(upload, picture);
 }
 
