@@ -15,9 +15,10 @@ from image_ingest.order import Mark, same_upload
 from image_ingest.table import Item
 from image_ingest.target import Target
 from ops import console
+from ops.inspector import inspector
 from ops.letters import DeadLetter, held
 from ops.options import DEFAULT_STACK, AsJson, StackName
-from ops.prediction import Inspection, inspector
+from ops.prediction import Inspection
 from ops.records import attempt_of, public
 from ops.stack import Stack
 from ops.status import in_words

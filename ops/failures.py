@@ -15,9 +15,10 @@ from image_ingest.events import Unrecognised, Upload, unrecognised
 from image_ingest.order import order
 from image_ingest.target import Target
 from ops import console
+from ops.inspector import inspector
 from ops.letters import DIED, DeadLetter, await_move, delete, elsewhere, held, send_back, start_move
 from ops.options import DEFAULT_STACK, AsJson, DryRun, StackName, Yes, confirm
-from ops.prediction import Inspection, Prediction, inspector
+from ops.prediction import Inspection, Prediction
 from ops.stack import Stack
 from ops.trouble import Trouble, misuse
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from image_ingest.order import Mark
 from image_ingest.outcome import Outcome
 from image_ingest.table import Item
 from image_ingest.target import Target
-from ops.trouble import Trouble
 
 if TYPE_CHECKING:
     from image_ingest.picture import Picture
@@ -42,14 +40,3 @@ class Inspection:
     item: Item = field(default_factory=dict)
     picture: Picture | None = None
     prediction: Prediction = Prediction("stored")
-
-
-def inspector() -> Callable[..., Inspection]:
-    """ops.inspection.inspect. Raises Trouble where the function's picture code cannot run, as on Windows."""
-    try:
-        from ops.inspection import inspect
-    except ModuleNotFoundError as error:
-        raise Trouble(
-            f"This machine cannot run the function's own checks (no {error.name}); use Linux or macOS."
-        ) from None
-    return inspect
