@@ -137,11 +137,11 @@ class Ingest:
             raise Rejected("worker.crashed", f"The worker died {claim.crashes} times while it handled this upload.")
         settings = picture_settings_for(claim.target, self._settings.picture)
         check_readable(obj, self._settings.max_source_bytes)
-        attempt.measures.source_bytes = obj.size
         with closing(Preparation()) as preparation:
             if claim.stored is None or not self._settings.skip_unchanged:
                 preparation.start()
             self._objects.copy(obj, preparation.file)
+            attempt.measures.source_bytes = obj.size
             sha256 = preparation.sha256()
             unchanged = self._unchanged(claim.stored, sha256, settings)
             if unchanged is not None:

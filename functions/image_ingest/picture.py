@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import file_digest
@@ -47,10 +48,8 @@ class Preparation:
 
     def __init__(self) -> None:
         """Raises Deferred `worker.failed`."""
-        try:
+        with _blame():
             self._isolation = Isolation(_warm_child, _answer)
-        except ChildDied as death:
-            raise _verdict(death) from None
         self.file: BufferedRandom = self._isolation.file
 
     def close(self) -> None:
@@ -60,10 +59,8 @@ class Preparation:
     def start(self) -> None:
         """Starts the process, which then is warm when the bytes are there. Raises Deferred `worker.failed`."""
         warm_up()
-        try:
+        with _blame():
             self._isolation.start()
-        except ChildDied as death:
-            raise _verdict(death) from None
 
     def sha256(self) -> str:
         """Of the bytes in `file`, in hexadecimal."""
@@ -80,16 +77,14 @@ class Preparation:
         size = self.file.seek(0, os.SEEK_END)
         self.file.seek(0)
         source_format = sniff(self.file.read(HEAD_BYTES))
-        warm_up()
         if import_decoder(source_format):
             self._isolation.stop()  # the process was started without it
+        self.start()
         memory = _memory_beside(size)
         order = {"source_format": source_format, "memory": memory, "settings": asdict(settings)}
         limits = Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds)
-        try:
+        with _blame(out_of_time=seconds < WALL_SECONDS):
             return _picture(self._isolation.run(json.dumps(order).encode(), limits))
-        except ChildDied as death:
-            raise _verdict(death, out_of_time=seconds < WALL_SECONDS) from None
 
 
 def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Picture:
@@ -113,7 +108,16 @@ def _memory_beside(source: int) -> int:
     return max(mib * MIB - RUNTIME_BYTES - source, 16 * MIB)
 
 
-def _verdict(death: ChildDied, *, out_of_time: bool = False) -> Rejected | Deferred:
+@contextmanager
+def _blame(*, out_of_time: bool = False) -> Iterator[None]:
+    """Raises a ChildDied inside as the refusal or deferral that it means."""
+    try:
+        yield
+    except ChildDied as death:
+        raise _verdict(death, out_of_time=out_of_time) from None
+
+
+def _verdict(death: ChildDied, *, out_of_time: bool) -> Rejected | Deferred:
     if death.cause == "no-process":
         return Deferred("worker.failed", "The process that decodes pictures did not start.")
     if death.cause == "stalled" and out_of_time:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
+import threading
 import time
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from moto.sqs.models import sqs_backends
 from PIL import Image
 
 from image_ingest.errors import IngestDeferred
+from image_ingest.objects import Objects, StoredObject
+from image_ingest.pictures.isolation import reap
 from image_ingest.settings import InvalidSettings
 from sandbox.superoffice import AUTHS
 from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, Stack, photo
@@ -181,6 +187,22 @@ def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled_once(
         record["eventTime"] = "2026-10-05T10:00:00Z"
     outcomes = [stack.result(record)["outcome"] for record in (first, second, first, second, first)]
     assert outcomes == ["stored", "stored", "superseded", "duplicate", "superseded"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="child processes are read from Linux")
+def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download, children = Objects.copy, []
+
+    def watched(objects: Objects, obj: StoredObject, file: BinaryIO) -> None:
+        children.append(Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text(encoding="ascii"))
+        download(objects, obj, file)
+
+    monkeypatch.setattr(Objects, "copy", watched)
+    reap()
+    assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
+    assert len(children[0].split()) == 1
 
 
 def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,13 @@
-"""Peak memory of decoding, each file in a process forked from a small one: run as a module, it prints JSON."""
+"""What decoding takes: computing, and peak memory, each file in a process forked from a small one.
+
+Run as a module, it prints the memory of files as JSON.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Callable
 from io import BytesIO
@@ -12,6 +16,7 @@ from pathlib import Path
 from image_ingest.pictures import pipeline
 from image_ingest.pictures.formats import import_decoder, open_as, sniff
 from image_ingest.pictures.geometry import PHOTO_MARGIN, draft, plan
+from image_ingest.pictures.isolation import reap
 from image_ingest.pictures.limits import estimate
 from image_ingest.settings import PictureSettings
 
@@ -30,6 +35,13 @@ def peak(work: Callable[[], object]) -> int:
     _, status, usage = os.wait4(child, 0)
     assert status == 0
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def computed() -> float:
+    """Seconds of computing by this process and its ended children so far."""
+    reap()
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def convert(path: Path) -> None:

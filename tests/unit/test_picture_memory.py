@@ -63,23 +63,18 @@ def test_the_whole_corpus_stays_within_the_functions_memory_and_five_seconds() -
     script = """if True:
         import json, resource, sys
         from image_ingest.errors import Rejected
-        from image_ingest.pictures.isolation import reap
         from tests.support.corpus import CORPUS
         from tests.support.picture_checks import prepared
-
-        def computing():
-            reap()
-            usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-            return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+        from tests.support.picture_memory import computed
 
         taken = {}
         for sample in CORPUS:
-            source, before = sample.make(), computing()
+            source, before = sample.make(), computed()
             try:
                 prepared(source)
             except Rejected:
                 pass
-            taken[sample.name] = computing() - before
+            taken[sample.name] = computed() - before
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         json.dump({"memory": memory, "seconds": taken}, sys.stdout)
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 
@@ -16,9 +15,8 @@ _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 
 def get_ready_for(profile: bytes | None) -> None:
     """Does the part of `to_srgb` that needs no picture yet."""
-    if profile and len(profile) <= MAX_PROFILE_BYTES:
-        with suppress(*_BROKEN):
-            _transform(profile)
+    if profile:
+        _transform(profile)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -42,12 +40,13 @@ def _without_profile(image: Image.Image) -> Image.Image:
 
 
 def _by_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    if not profile or len(profile) > MAX_PROFILE_BYTES:
+    known = _transform(profile) if profile else None
+    if known is None:
+        return None
+    transform, mode = known
+    if mode != image.mode and (mode, image.mode) not in (("RGB", "L"), ("RGB", "YCbCr")):
         return None
     try:
-        transform, mode = _transform(profile)
-        if mode != image.mode and (mode, image.mode) not in (("RGB", "L"), ("RGB", "YCbCr")):
-            return None
         result = _apply(image.convert(mode), transform)
     except _BROKEN:
         return None
@@ -64,11 +63,19 @@ def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.I
 
 
 @lru_cache(maxsize=8)
-def _transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform, str]:
-    """From the profile to sRGB, relative colorimetric with black-point compensation, and the mode that it takes."""
-    opened = ImageCms.ImageCmsProfile(BytesIO(profile))
-    mode = _SPACES[opened.profile.xcolor_space]
-    return _build(opened, mode), mode
+def _transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform, str] | None:
+    """From the profile to sRGB, relative colorimetric with black-point compensation, and the mode that it takes.
+
+    None where the profile is broken, too large or for another colour space.
+    """
+    if len(profile) > MAX_PROFILE_BYTES:
+        return None
+    try:
+        opened = ImageCms.ImageCmsProfile(BytesIO(profile))
+        mode = _SPACES[opened.profile.xcolor_space]
+        return _build(opened, mode), mode
+    except _BROKEN:
+        return None
 
 
 @lru_cache(maxsize=1)
