@@ -16,7 +16,7 @@ export PYTHONPATH := functions:.
 .PHONY: demo sandbox test lint types format documents bench fuzz soak build test-built lambda-tools
 
 demo: $(SANDBOX)  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
-	@$(BIN)/python -m sandbox.demo
+	@$(BIN)/python -m sandbox.demo.__main__
 
 sandbox: $(SANDBOX)  ## the whole stack on this machine, until Ctrl-C
 	@$(BIN)/python -m sandbox
@@ -40,7 +40,7 @@ format: $(TESTS)
 
 documents: $(TESTS)  ## writes the parts of the documents that come from the code
 	$(BIN)/python -m tests.support.documents
-	$(BIN)/python -m tests.support.ops_documents
+	$(BIN)/python -m tests.support.cli_documents
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -49,7 +49,7 @@ $(SANDBOX): $(BIN)/python sandbox/requirements.txt functions/requirements.txt la
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r sandbox/requirements.txt
 	@touch $@
 
-$(TESTS): $(SANDBOX) tests/requirements.txt ops/requirements.txt
+$(TESTS): $(SANDBOX) tests/requirements.txt image_ingest_cli/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
@@ -58,7 +58,7 @@ $(CHECKOV):
 	.venvs/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
 
 fuzz: $(TESTS)  ## mutated pictures for MINUTES (5), looking for one that does harm
-	$(BIN)/python -m tests.support.picture_fuzz --minutes $(or $(MINUTES),5)
+	$(BIN)/python -m tests.pictures.fuzz --minutes $(or $(MINUTES),5)
 
 bench: $(TESTS) $(BENCH) lambda-tools  ## cold start, throughput, cost and pictures; writes the tables in docs
 	$(BIN)/python -m tests.benchmarks.cold_start

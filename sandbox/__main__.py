@@ -10,11 +10,11 @@ import shlex
 import sys
 import threading
 
-from sandbox._signals import ended_by_signals
-from sandbox.aws import SandboxFailed, embedded_aws
+from sandbox.aws.emulator import SandboxFailed, embedded_aws
 from sandbox.page import Page
+from sandbox.signals import ended_by_signals
 from sandbox.superoffice import AUTHS, StandIn
-from sandbox.superoffice.world import warm_up
+from sandbox.superoffice.state import warm_up
 
 
 def main() -> int:

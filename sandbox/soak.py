@@ -18,10 +18,10 @@ from typing import Any
 
 from PIL import Image
 
-from sandbox._packages import function_zip
-from sandbox.aws import TEMPLATE, EmbeddedAws, Stack, embedded_aws
+from sandbox.aws.emulator import TEMPLATE, EmbeddedAws, Stack, embedded_aws
+from sandbox.aws.packages import function_zip
 from sandbox.superoffice import StandIn
-from sandbox.superoffice.world import ENTITIES, warm_up
+from sandbox.superoffice.state import ENTITIES, warm_up
 
 UPLOADS, TARGETS = 200, 50
 DRAIN_SECONDS = 240.0
@@ -29,7 +29,8 @@ _LATE = 4.0  # seconds; longer than the function waits for an answer here, and s
 _NAME = "hurried"
 _LAUNCHER = """\
 \"\"\"The function as it is, with shorter waits. Only the soak's own deployment has this file.\"\"\"
-from image_ingest import ingest, ingest_queue
+from image_ingest import ingest
+from image_ingest.aws import ingest_queue
 from image_ingest.app import lambda_handler
 from image_ingest.superoffice import transport
 

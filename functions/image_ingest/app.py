@@ -15,7 +15,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.config import Config
 
-from image_ingest.dead_letters import DeadLetters
+from image_ingest.aws.dead_letters import DeadLetters
+from image_ingest.aws.ingest_queue import IngestQueue, back_off
+from image_ingest.aws.objects import Objects
 from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestDeferred
 from image_ingest.events import (
@@ -30,15 +32,13 @@ from image_ingest.events import (
     unrecognised,
 )
 from image_ingest.ingest import Ingest
-from image_ingest.ingest_queue import IngestQueue, back_off
-from image_ingest.ledger import Ledger
-from image_ingest.objects import Objects
+from image_ingest.ledger.claims import Ledger
+from image_ingest.ledger.table import Table
 from image_ingest.outcome import Result
-from image_ingest.picture import warm_up
+from image_ingest.picture.preparation import warm_up
 from image_ingest.report import Report
 from image_ingest.settings import InvalidSettings, Settings
 from image_ingest.superoffice import SecretSource, SuperOffice
-from image_ingest.table import Table
 
 RESERVE = 5.0  # seconds of an invocation kept for the ledger, the dead letter and the answer
 

@@ -8,15 +8,15 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from image_ingest.dead_letters import DeadLetters
+from image_ingest.aws.dead_letters import DeadLetters
+from image_ingest.aws.objects import Gone, Objects, StoredObject, archived
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.events import Delivery, Ignored, Notice, Unrecognised, Upload, notification, unrecognised
-from image_ingest.ledger import CRASH_LIMIT, Claim, Ledger, Settled, StoredPicture
-from image_ingest.objects import Gone, Objects, StoredObject, archived
-from image_ingest.order import Mark, is_time
+from image_ingest.ledger.claims import CRASH_LIMIT, Claim, Ledger, Settled, StoredPicture
+from image_ingest.ledger.order import Mark, is_time
 from image_ingest.outcome import Measures, Outcome, Result
-from image_ingest.picture import Picture, Preparation
+from image_ingest.picture.preparation import Picture, Preparation
 from image_ingest.report import Report
 from image_ingest.settings import PictureSettings, Settings
 from image_ingest.superoffice import Calls, SuperOffice

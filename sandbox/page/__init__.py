@@ -6,13 +6,13 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from sandbox.aws import Stack
+from sandbox.aws.emulator import Stack
 from sandbox.page.actions import Actions
 from sandbox.page.app import Parts, create_app
+from sandbox.page.faults import Weather
 from sandbox.page.observer import Observer
 from sandbox.page.originals import Originals
 from sandbox.page.sources import Sources
-from sandbox.page.weather import Weather
 from sandbox.superoffice import StandIn
 from sandbox.superoffice.server import Server
 

@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from image_ingest.target import ENTITY_TYPES
-from sandbox.album import Photo, album
-from sandbox.aws import Stack
+from sandbox.aws.emulator import Stack
+from sandbox.demo.album import Photo, album
 
 _RECEIVE_ROUNDS = 20
 _HELD_SECONDS = 30

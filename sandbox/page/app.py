@@ -12,11 +12,11 @@ from flask import Blueprint, Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from sandbox.page.actions import Actions, Refused
+from sandbox.page.faults import Weather
 from sandbox.page.folder import plan
 from sandbox.page.guard import guard
 from sandbox.page.observer import Observer
 from sandbox.page.originals import Originals
-from sandbox.page.weather import Weather
 from sandbox.superoffice import StandIn
 
 _MOST_BYTES = 80 * 2**20  # more than the function takes, so that its refusal can be seen

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ops.manifest import Row, read_manifest
-from ops.trouble import Trouble
+from image_ingest_cli.errors import Trouble
+from image_ingest_cli.photos.manifest import Row, read_manifest
 from sandbox.page.actions import Refused
 
 

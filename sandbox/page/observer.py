@@ -13,9 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from image_ingest.errors import CATALOGUE
 from sandbox.page.actions import Actions
+from sandbox.page.faults import Weather
 from sandbox.page.sources import Line, Message, Sources
 from sandbox.page.story import Put, Story, target_in, upload_in
-from sandbox.page.weather import Weather
 from sandbox.superoffice import Call, StandIn, StoredPicture
 
 _BUSY, _CALM, _ALONE = 0.12, 0.6, 2.0  # seconds between looks: something moves, somebody watches, nobody does

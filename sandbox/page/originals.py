@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from sandbox.aws import Stack
+from sandbox.aws.emulator import Stack
 
 _BOUND = 900  # pixels
 _TURNS = {

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from boto3.dynamodb.types import TypeDeserializer
 
-from sandbox.aws import ACCOUNT_ID, REGION, Stack
+from sandbox.aws.emulator import ACCOUNT_ID, REGION, Stack
 
 _OVERLAP = 10_000  # milliseconds read again, as lines of one moment may arrive out of order
 _plain = TypeDeserializer().deserialize

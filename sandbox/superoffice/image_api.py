@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from flask import Blueprint, Request, Response, request
 from PIL import Image, UnidentifiedImageError
 
-from sandbox.superoffice.world import ENTITIES, StoredPicture, World
+from sandbox.superoffice.state import ENTITIES, StoredPicture, World
 
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/tiff": "TIFF"}
 _XML_TYPES = ("application/xml", "text/xml")

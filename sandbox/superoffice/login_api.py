@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from flask import Blueprint, Response, jsonify, make_response, request
 
 from sandbox.superoffice.keys import private_pem, rsa_key
-from sandbox.superoffice.world import World
+from sandbox.superoffice.state import World
 
 _CLAIMS = "http://schemes.superoffice.net/identity/"
 _SERIAL = "1234567890"

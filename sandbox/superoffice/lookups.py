@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from sandbox.superoffice.image_api import _ONLINE, _ONSITE, _document, _error, _let_in
-from sandbox.superoffice.world import ENTITIES, World
+from sandbox.superoffice.state import ENTITIES, World
 
 _COLUMNS = {"email/emailAddress": "email", "number": "number", "orgnr": "orgnr"}
 _FILTER = re.compile(r"(?P<column>[\w/]+) eq '(?P<value>(?:[^']|'')*)'")

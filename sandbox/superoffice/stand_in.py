@@ -10,13 +10,13 @@ from typing import Any, Self
 from flask import Flask
 from werkzeug.wrappers import Request, Response
 
+from sandbox.superoffice.faults import Failure
 from sandbox.superoffice.image_api import image_api
 from sandbox.superoffice.keys import certificate, private_pem, rsa_key
 from sandbox.superoffice.login_api import api_address, login_api
 from sandbox.superoffice.lookups import Directory, lookups
 from sandbox.superoffice.server import Server
-from sandbox.superoffice.weather import Failure
-from sandbox.superoffice.world import Call, StoredPicture, Users, World
+from sandbox.superoffice.state import Call, StoredPicture, Users, World
 
 AUTHS = ("system_user", "refresh_token", "ticket", "bearer", "basic", "session")
 

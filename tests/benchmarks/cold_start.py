@@ -14,9 +14,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests import ROOT
 from tests.benchmarks.lambda_report import machine, table, write
-from tests.support.build_artifacts import ROOT, Built, build_all, files, need, this_machine
-from tests.support.emulator_runtime import Emulator
+from tests.lambda_runtime.build_artifacts import Built, build_all, files, need, this_machine
+from tests.lambda_runtime.runtime import Emulator
 
 ROUNDS = 15
 BEYOND_BOTO3, OF_TUTORIAL = 2.2, 0.5  # the budgets
@@ -40,7 +41,7 @@ OURS = {
     "requests": "import requests",
     "the function's own code": "import image_ingest.app",
     "wiring: four clients, settings, logger": "image_ingest.app._worker()",
-    "Pillow, and a first conversion": "from image_ingest.picture import warm_up; warm_up()",
+    "Pillow, and a first conversion": "from image_ingest.picture.preparation import warm_up; warm_up()",
 }
 TUTORIAL = {
     "a tutorial's handler": (

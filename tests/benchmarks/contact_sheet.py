@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from image_ingest.deadline import Deadline
-from image_ingest.picture import prepare
+from image_ingest.picture.preparation import prepare
 from image_ingest.settings import PictureSettings
-from tests.support.corpus import heic
-from tests.support.picture_makers import deep_png, encoded, exif, interlaced_png, tiled_tiff, ycck_jpeg
-from tests.support.picture_profiles import rgb_profile
+from tests import ROOT
+from tests.pictures.corpus import heic
+from tests.pictures.makers import deep_png, encoded, exif, interlaced_png, tiled_tiff, ycck_jpeg
+from tests.pictures.profiles import rgb_profile
 
-SHEET = Path(__file__).parents[2] / "docs" / "formats.png"
+SHEET = ROOT / "docs" / "formats.png"
 CELL, COLUMNS, LABEL = 180, 6, 40
 SIZE = (480, 360)
 

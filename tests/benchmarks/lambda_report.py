@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 PLACES = {
     "sizes": ["docs/lambda.md"],
     "cold-start": ["docs/lambda.md", "README.md"],

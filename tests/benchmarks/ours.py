@@ -13,10 +13,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from image_ingest import picture
 from image_ingest.deadline import Deadline
-from image_ingest.picture import Preparation, prepare
-from image_ingest.pictures.isolation import reap
+from image_ingest.picture import preparation as picture
+from image_ingest.picture.isolation import reap
+from image_ingest.picture.preparation import Preparation, prepare
 from image_ingest.settings import PictureSettings
 
 _DOWNLOAD_SECONDS = 0.03  # what S3 takes at least for a photo

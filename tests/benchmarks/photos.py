@@ -9,13 +9,14 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.support.picture_makers import encoded, exif
-from tests.support.picture_profiles import rgb_profile
+from tests import ROOT
+from tests.pictures.makers import encoded, exif
+from tests.pictures.profiles import rgb_profile
 
 np: Any = importlib.import_module("numpy")
 
 SIZES = {2: (1632, 1224), 12: (4032, 3024), 24: (6000, 4000), 48: (8064, 6048)}
-FOLDER = Path(__file__).parents[2] / "build" / "bench"
+FOLDER = ROOT / "build" / "bench"
 _OCTAVE_FADE = 0.72  # near the 1/f spectrum of natural scenes
 _GRAIN = 5.0
 

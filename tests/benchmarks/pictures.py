@@ -19,13 +19,14 @@ from pathlib import Path
 import PIL
 from PIL import Image, ImageDraw, ImageFont
 
+from tests import ROOT
 from tests.benchmarks import ours
 from tests.benchmarks.contestants import CONTESTANTS, Contestant, Timer, milliseconds, pyvips, timers
 from tests.benchmarks.photos import photo_file
 from tests.benchmarks.quality import similarities
-from tests.support.picture_memory import computed
+from tests.pictures.memory import computed
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 PHOTOS = {
     "2 MP": (2, False),
     "12 MP": (12, False),

@@ -8,10 +8,10 @@ from typing import Any
 
 from PIL import Image
 
-from image_ingest.pictures import pipeline
+from image_ingest.picture import pipeline
 from image_ingest.settings import PictureSettings
 from tests.benchmarks.photos import line_art, photo, small_type
-from tests.support.picture_makers import encoded
+from tests.pictures.makers import encoded
 
 np: Any = importlib.import_module("numpy")
 

@@ -16,13 +16,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.aws import EmbeddedAws, Stack, embedded_aws
+from sandbox.aws.emulator import EmbeddedAws, Stack, embedded_aws
 from sandbox.superoffice import StandIn
 from tests.benchmarks.lambda_report import machine, table, write
 from tests.benchmarks.photos import photo_file
-from tests.support.build_artifacts import Built, sam_build, this_machine
-from tests.support.emulator_runtime import Emulator
-from tests.support.emulator_trigger import Trigger, emulator, take_over
+from tests.lambda_runtime.build_artifacts import Built, sam_build, this_machine
+from tests.lambda_runtime.runtime import Emulator
+from tests.lambda_runtime.trigger import Trigger, emulator, take_over
 
 PUT_SECONDS = 0.3
 UPLOADS_PER_WORKER = 8

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.aws import EmbeddedAws, embedded_aws
+from sandbox.aws.emulator import EmbeddedAws, embedded_aws
 from sandbox.superoffice import StandIn
-from sandbox.superoffice.world import warm_up
-from tests.support.build_artifacts import Built, build_all
+from sandbox.superoffice.state import warm_up
+from tests.lambda_runtime.build_artifacts import Built, build_all
 
 
 @pytest.fixture(scope="session")

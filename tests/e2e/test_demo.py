@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sandbox.album import album
-
-ROOT = Path(__file__).resolve().parents[2]
+from sandbox.demo.album import album
+from tests import ROOT
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.album import Photo, album
-from sandbox.aws import REGION, Credentials, EmbeddedAws, SandboxFailed, Stack
-from sandbox.play import objections, play
+from sandbox.aws.emulator import REGION, Credentials, EmbeddedAws, SandboxFailed, Stack
+from sandbox.demo.album import Photo, album
+from sandbox.demo.play import objections, play
 from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import credentials_of_function, deploy, template_without
 

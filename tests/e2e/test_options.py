@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from sandbox.album import Photo, album
-from sandbox.aws import EmbeddedAws, SandboxFailed
-from sandbox.play import objections, play
+from sandbox.aws.emulator import EmbeddedAws, SandboxFailed
+from sandbox.demo.album import Photo, album
+from sandbox.demo.play import objections, play
 from sandbox.superoffice import StandIn
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.aws import EmbeddedAws
+from sandbox.aws.emulator import EmbeddedAws
 from sandbox.soak import soak
 from sandbox.superoffice import StandIn
 

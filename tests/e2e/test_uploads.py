@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from sandbox import _watch
-from sandbox.album import Photo, album
-from sandbox.aws import ARTIFACTS, EmbeddedAws, Stack
-from sandbox.play import Settled, objections, play
+from sandbox.aws import watch
+from sandbox.aws.emulator import ARTIFACTS, EmbeddedAws, Stack
+from sandbox.demo.album import Photo, album
+from sandbox.demo.play import Settled, objections, play
 from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import deploy
 
@@ -82,17 +82,17 @@ def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, sup
     assert {result.result for result in deferred} == {"superoffice.unavailable"}
     for result in deferred:
         assert result.photo.target is not None
-        assert _watch.ledger_item(stack, result.photo.target)["status"] == "deferred"
-    assert _watch.dead_letters(stack) == {}
+        assert watch.ledger_item(stack, result.photo.target)["status"] == "deferred"
+    assert watch.dead_letters(stack) == {}
 
     superoffice.up()
     wait_until_stored(stack, during)
-    assert _watch.dead_letters(stack) == {}
+    assert watch.dead_letters(stack) == {}
     for photo in [*before, *during]:
         assert photo.target is not None
         picture = superoffice.picture(photo.target.entity_type, photo.target.entity_id)
         assert picture is not None
-        assert _watch.ledger_item(stack, photo.target)["blob_id"] == picture.blob_id
+        assert watch.ledger_item(stack, photo.target)["blob_id"] == picture.blob_id
     assert waiting(stack) == 0
 
 
@@ -104,7 +104,7 @@ def wait_until_stored(stack: Stack, photos: Sequence[Photo]) -> None:
     """The first back-off is at most 30 seconds."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        items = [_watch.ledger_item(stack, photo.target) for photo in photos if photo.target]
+        items = [watch.ledger_item(stack, photo.target) for photo in photos if photo.target]
         if all(item["status"] == "stored" for item in items) and waiting(stack) == 0:
             return
         time.sleep(0.2)

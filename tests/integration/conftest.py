@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.ops_sandbox import OpsSandbox, ops_sandbox
+from tests.support.cli_sandbox import OpsSandbox, ops_sandbox
 from tests.support.stack import Stack, running_stack
 
 

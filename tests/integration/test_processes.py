@@ -12,16 +12,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from sandbox.aws import EmbeddedAws, embedded_aws
+from sandbox.aws.emulator import EmbeddedAws, embedded_aws
 from sandbox.superoffice import StandIn
+from tests import ROOT
 from tests.support.faults_worker import ANSWERS_WITHIN, VISIBILITY
 
-ROOT = Path(__file__).parents[2]
 WORKERS, UPLOADS = 8, 40
 KILLED_AT = {2, 4, 6}  # the PUTs during which the worker dies; none before the seventh can end well
 ENOUGH_SECONDS = 120

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from image_ingest.errors import CATALOGUE
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 GENERATED = ("README.md", "docs/reference.md")
 
 

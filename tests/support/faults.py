@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from tests.support.virtual import Died
+from tests.simulation.virtual import Died
 
 T = TypeVar("T")
 

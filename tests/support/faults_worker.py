@@ -12,7 +12,8 @@ from typing import Any
 
 import boto3
 
-from image_ingest import app, ingest, ingest_queue
+from image_ingest import app, ingest
+from image_ingest.aws import ingest_queue
 from image_ingest.superoffice import transport
 
 SECONDS = 3.0  # an invocation, instead of 120

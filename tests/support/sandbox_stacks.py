@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
-from sandbox.aws import ACCOUNT_ID, TEMPLATE, Credentials, EmbeddedAws, Stack
+from sandbox.aws.emulator import ACCOUNT_ID, TEMPLATE, Credentials, EmbeddedAws, Stack
 from sandbox.superoffice import StandIn
 
 _numbers = itertools.count(1)

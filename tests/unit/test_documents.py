@@ -11,7 +11,8 @@ import pytest
 from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
 from image_ingest.outcome import Outcome
 from image_ingest.settings import Settings
-from tests.support.documents import GENERATED, ROOT, with_code_tables
+from tests import ROOT
+from tests.support.documents import GENERATED, with_code_tables
 
 REFERENCE = (ROOT / "docs/reference.md").read_text()
 REQUIRED = {"SUPEROFFICE_SECRET_ID": "s", "LEDGER_TABLE_NAME": "t", "DEAD_LETTER_QUEUE_URL": "q"}

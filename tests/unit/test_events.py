@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,8 +20,9 @@ from image_ingest.events import (
     notices_in_message,
     notification,
 )
+from tests import ROOT
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = ROOT / "events"
 BUCKET = "superoffice-photos-1f2e3d4c5b6a"
 PHOTO = Upload(
     BUCKET,

@@ -2,6 +2,6 @@
 
 from image_ingest.superoffice.attempt import Calls
 from image_ingest.superoffice.client import Picture, SuperOffice
-from image_ingest.superoffice.secret import SecretSource
+from image_ingest.superoffice.secret_source import SecretSource
 
 __all__ = ["Calls", "Picture", "SecretSource", "SuperOffice"]

@@ -12,12 +12,12 @@ from urllib3.filepost import encode_multipart_formdata
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
 from image_ingest.settings import SuperOfficeSettings
-from image_ingest.superoffice.answers import blob_id
 from image_ingest.superoffice.attempt import Attempt, Calls, holding
 from image_ingest.superoffice.credentials import Grant, credential_for
-from image_ingest.superoffice.document import SecretDocument, SystemUser, parse
 from image_ingest.superoffice.pacing import Pacer
-from image_ingest.superoffice.secret import SecretSource
+from image_ingest.superoffice.responses import blob_id
+from image_ingest.superoffice.secret_schema import SecretDocument, SystemUser, parse
+from image_ingest.superoffice.secret_source import SecretSource
 from image_ingest.superoffice.tenant import Tenant
 from image_ingest.superoffice.transport import Answer, Request, Transport
 from image_ingest.target import Target

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from image_ingest.superoffice.answers import service_document, unexpected
 from image_ingest.superoffice.attempt import Attempt, holding
-from image_ingest.superoffice.document import (
+from image_ingest.superoffice.responses import service_document, unexpected
+from image_ingest.superoffice.secret_schema import (
     SHORTEST_REDACTED,
     Basic,
     Bearer,

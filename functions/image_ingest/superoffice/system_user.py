@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.types import Options
 
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.answers import passed_on, service_document, unexpected
 from image_ingest.superoffice.attempt import Attempt
-from image_ingest.superoffice.document import SecretDocument, SystemUser
 from image_ingest.superoffice.private_key import load_private_key
+from image_ingest.superoffice.responses import passed_on, service_document, unexpected
+from image_ingest.superoffice.secret_schema import SecretDocument, SystemUser
 from image_ingest.superoffice.transport import Request, Transport
 
 _ISSUER = "SuperOffice AS"

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from image_ingest.errors import Deferred
 from image_ingest.superoffice.address import api_address, host_of, is_loopback, is_online
-from image_ingest.superoffice.answers import service_document, timestamp, unexpected
 from image_ingest.superoffice.attempt import Attempt, holding
-from image_ingest.superoffice.document import SecretDocument
+from image_ingest.superoffice.responses import service_document, timestamp, unexpected
+from image_ingest.superoffice.secret_schema import SecretDocument
 from image_ingest.superoffice.transport import Request, Transport
 
 _UNDATED_SECONDS = 600  # how long an address without ValidUntil is kept

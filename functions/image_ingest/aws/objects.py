@@ -1,0 +1,138 @@
+"""The uploaded object in S3: what it is now, and its bytes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from botocore.exceptions import ClientError
+
+from image_ingest.aws.errors import aws_call, error_code, http_status
+from image_ingest.errors import Deferred, Rejected
+from image_ingest.events import Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CHUNK = 2**20
+_ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
+class Gone(Exception):
+    """The object was deleted since: its version is gone, or its key's current state is a delete marker."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object's head. `version_id` is None where the bucket has no versioning."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    size: int
+    last_modified: str
+    content_type: str
+    metadata: Mapping[str, str]
+    archived: bool
+
+    @property
+    def is_console_folder(self) -> bool:
+        """The S3 console makes a folder as an empty object whose key ends in a slash."""
+        return self.size == 0 and self.key.endswith("/")
+
+
+class Objects:
+    """Reads uploaded objects."""
+
+    def __init__(self, s3: S3Client) -> None:
+        self._s3 = s3
+
+    def find(self, upload: Upload) -> StoredObject:
+        """The upload's object, at exactly the version that the event names.
+
+        Raises Gone, Deferred `aws.denied`, `aws.unavailable`.
+        """
+        try:
+            return self._find(upload)
+        except Gone:
+            if upload.other_key is None:
+                raise
+            return self._find(upload.under_other_key())
+
+    def copy(self, obj: StoredObject, file: BinaryIO) -> None:
+        """Writes the object's bytes, all of one version, to `file`.
+
+        Raises Gone, Rejected `object.archived`, Deferred `aws.denied`, `aws.unavailable`.
+        """
+        try:
+            with aws_call("reading the object"):
+                answer = self._s3.get_object(
+                    Bucket=obj.bucket, Key=obj.key, IfMatch=f'"{obj.etag}"', **_version(obj.version_id)
+                )
+                shutil.copyfileobj(answer["Body"], file, _CHUNK)
+        except Deferred as problem:
+            _tell_apart(problem)
+            raise
+
+    def _find(self, upload: Upload) -> StoredObject:
+        current = self._head(upload.bucket, upload.key, None)
+        if upload.version_id in {None, current.version_id}:
+            return current
+        return self._head(upload.bucket, upload.key, upload.version_id)
+
+    def _head(self, bucket: str, key: str, version_id: str | None) -> StoredObject:
+        try:
+            with aws_call("looking the object up"):
+                head = self._s3.head_object(Bucket=bucket, Key=key, **_version(version_id))
+        except Deferred as problem:
+            cause = problem.__cause__
+            # 405: this very version is a delete marker.
+            if isinstance(cause, ClientError) and http_status(cause) in {404, 405}:
+                raise Gone from problem
+            raise
+        return StoredObject(
+            bucket=bucket,
+            key=key,
+            version_id=head.get("VersionId"),
+            etag=head.get("ETag", "").strip('"'),
+            size=head["ContentLength"],
+            last_modified=_iso(head["LastModified"]),
+            content_type=head.get("ContentType", ""),
+            metadata=head.get("Metadata", {}),
+            archived=_is_archived(head),
+        )
+
+
+def _tell_apart(problem: Deferred) -> None:
+    """Raises what a failed read really means, where that is not the problem itself."""
+    cause = problem.__cause__
+    if not isinstance(cause, ClientError):
+        return
+    if error_code(cause) == "InvalidObjectState":
+        raise archived() from problem
+    if error_code(cause) in {"NoSuchKey", "NoSuchVersion"}:
+        raise Gone from problem
+    if http_status(cause) == 412:
+        raise Deferred("aws.unavailable", "The object was overwritten while it was read.") from problem
+
+
+def archived() -> Rejected:
+    """The refusal of an object that S3 keeps in an archive."""
+    return Rejected("object.archived", "The object is in an archive storage class and is not restored.")
+
+
+def _is_archived(head: Mapping[str, Any]) -> bool:
+    in_archive = head.get("StorageClass") in _ARCHIVE_CLASSES or "ArchiveStatus" in head
+    return in_archive and 'ongoing-request="false"' not in head.get("Restore", "")
+
+
+def _version(version_id: str | None) -> dict[str, Any]:
+    return {} if version_id is None else {"VersionId": version_id}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,154 @@
+"""The deployed stack as this command line sees it: its outputs, its function's settings, its AWS clients."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from image_ingest.aws.errors import error_code
+from image_ingest.aws.objects import Objects
+from image_ingest.ledger.table import Table
+from image_ingest.settings import InvalidSettings, Settings
+from image_ingest.superoffice import SecretSource
+from image_ingest_cli.errors import Trouble
+from image_ingest_cli.superoffice import Crm
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+WORKERS = 16  # threads that this command line may use at once; each needs a connection
+_AWS = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    max_pool_connections=WORKERS,
+    retries={"mode": "standard", "total_max_attempts": 5},
+)
+
+
+class Stack:
+    """One deployed stack. Raises Trouble where it cannot be found or used."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._session = boto3.session.Session()
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str) -> Any:
+        """This service's client; clients may be shared by threads, making them may not."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(service, config=_AWS)  # type: ignore[call-overload]  # any service's name
+            return self._clients[service]
+
+    @property
+    def s3(self) -> S3Client:
+        """For buckets and objects."""
+        return cast("S3Client", self.client("s3"))
+
+    @property
+    def sqs(self) -> SQSClient:
+        """For both queues."""
+        return cast("SQSClient", self.client("sqs"))
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """For the ledger's table."""
+        return cast("DynamoDBClient", self.client("dynamodb"))
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """CloudFormation's description of the stack."""
+        try:
+            answer = self.client("cloudformation").describe_stacks(StackName=self.name)
+            return cast("Mapping[str, Any]", answer["Stacks"][0])
+        except ClientError as error:
+            if error_code(error) != "ValidationError":
+                raise
+            region = self._session.region_name
+            raise Trouble(
+                f"There is no stack {self.name} in {region}; name yours with --stack, or deploy it."
+            ) from None
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs by name."""
+        return {output["OutputKey"]: output["OutputValue"] for output in self.description.get("Outputs", ())}
+
+    @property
+    def bucket(self) -> str:
+        """The upload bucket."""
+        return self._output("UploadBucketName")
+
+    @property
+    def ingest_queue(self) -> str:
+        """The ingest queue's address."""
+        return self._output("IngestQueueUrl")
+
+    @property
+    def dead_letter_queue(self) -> str:
+        """The dead-letter queue's address."""
+        return self._output("DeadLetterQueueUrl")
+
+    @property
+    def secret_id(self) -> str:
+        """The secret with the SuperOffice credential."""
+        return self._output("SuperOfficeSecretArn")
+
+    @property
+    def table_name(self) -> str:
+        """The ledger's table."""
+        return self._output("LedgerTableName")
+
+    @property
+    def function_name(self) -> str:
+        """The function."""
+        return self._output("ImageIngestFunctionName")
+
+    @cached_property
+    def function(self) -> Mapping[str, Any]:
+        """The function's configuration as Lambda has it."""
+        return cast(
+            "Mapping[str, Any]",
+            self.client("lambda").get_function_configuration(FunctionName=self.function_name),
+        )
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that the function runs with."""
+        try:
+            return Settings.from_environment(self.function.get("Environment", {}).get("Variables", {}))
+        except InvalidSettings as problem:
+            raise Trouble(f"The function's environment is not valid, so no upload can work. {problem}") from None
+
+    @cached_property
+    def table(self) -> Table:
+        """The ledger's table."""
+        return Table(self.dynamodb, self.table_name)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """The uploaded objects."""
+        return Objects(self.s3)
+
+    @cached_property
+    def crm(self) -> Crm:
+        """SuperOffice, by the stack's own credential, asked no faster than one worker asks."""
+        return Crm(self.settings.superoffice, SecretSource(self.client("secretsmanager"), self.secret_id))
+
+    def queue_arn(self, url: str) -> str:
+        """The queue's ARN."""
+        return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def _output(self, name: str) -> str:
+        if name not in self.outputs:
+            raise Trouble(f"The stack {self.name} has no output {name}; is it a stack of the image ingest?")
+        return self.outputs[name]

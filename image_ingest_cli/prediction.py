@@ -1,0 +1,42 @@
+"""How an upload would end if it was delivered now, and what was found on the way to that answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from image_ingest.aws.objects import StoredObject
+from image_ingest.events import Upload
+from image_ingest.ledger.order import Mark
+from image_ingest.ledger.table import Item
+from image_ingest.outcome import Outcome
+from image_ingest.target import Target
+
+if TYPE_CHECKING:
+    from image_ingest.picture.preparation import Picture
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How an upload that is delivered now would end, and why."""
+
+    outcome: Outcome
+    code: str | None = None
+    message: str | None = None
+
+    def __str__(self) -> str:
+        reason = ": ".join(filter(None, [self.code, self.message]))
+        return f"{self.outcome}: {reason}" if reason else self.outcome
+
+
+@dataclass
+class Inspection:
+    """What was found on the way to the prediction; the rest stays None where the way ended before."""
+
+    upload: Upload
+    obj: StoredObject | None = None
+    mark: Mark | None = None
+    target: Target | None = None
+    item: Item = field(default_factory=dict)
+    picture: Picture | None = None
+    prediction: Prediction = Prediction("stored")

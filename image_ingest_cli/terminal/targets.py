@@ -1,0 +1,27 @@
+"""What an operator writes for a record: `person 123`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from image_ingest.errors import Rejected
+from image_ingest.target import EntityType, Target, target_of
+from image_ingest_cli.errors import misuse
+
+EntityArgument = Annotated[str, typer.Argument(metavar="ENTITY", help="person, project, contact or product.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The record's id in SuperOffice.")]
+
+
+def entity_type(text: str) -> EntityType:
+    """The entity type, in any case. Raises Trouble."""
+    return named_target(text, "1").entity_type
+
+
+def named_target(entity: str, entity_id: str) -> Target:
+    """The target, by the function's own rules. Raises Trouble."""
+    try:
+        return target_of({"entity-type": entity, "entity-id": entity_id}, "", None)
+    except Rejected as refusal:
+        raise misuse(refusal.message.replace("entity-type", "ENTITY").replace("entity-id", "ID")) from None

@@ -1,5 +1,0 @@
-"""`python -m ops` is `image-ingest`."""
-
-from ops.cli import main
-
-main()

@@ -1,0 +1,158 @@
+"""What the stand-in knows: its records and pictures, its users, where its tenant lives, and who called."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from sandbox.superoffice.faults import Weather
+from sandbox.superoffice.keys import rsa_key
+
+ENTITIES = ("person", "project", "contact", "product")
+TICKET_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class StoredPicture:
+    """A picture as SuperOffice has it; `at` is the stand-in's time of storing, in seconds since the epoch."""
+
+    blob_id: int
+    data: bytes = field(repr=False)
+    content_type: str
+    width: int
+    height: int
+    at: float
+
+
+@dataclass
+class Call:
+    """A call that arrived; `status` stays None where no answer was given. `at` is in seconds of time.monotonic."""
+
+    at: float
+    method: str
+    path: str
+    headers: dict[str, str] = field(repr=False)
+    status: int | None = None
+
+
+@dataclass
+class Users:
+    """The credentials that are accepted now."""
+
+    username: str = "ingest"
+    password: str = field(default_factory=lambda: f"pw-{secrets.token_hex(8)}")
+    client_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    client_secret: str = field(default_factory=lambda: f"app-{secrets.token_hex(16)}")
+    refresh_token: str = field(default_factory=lambda: f"refresh-{secrets.token_hex(16)}")
+    system_user_token: str = field(default_factory=lambda: f"Ingest-{secrets.token_hex(8)}")
+    cookie: str = field(default_factory=lambda: f"SoSession={secrets.token_hex(16)}")
+    xsrf_token: str = field(default_factory=lambda: f"xsrf-{secrets.token_hex(16)}")
+    tickets: dict[str, float] = field(default_factory=dict)  # ticket → when it dies if it is not used
+    access_tokens: dict[str, float] = field(default_factory=dict)  # token → when it ends
+
+
+@dataclass
+class Tenant:
+    """The Online tenant: its name, the numbered host it is on, and its state."""
+
+    name: str = "Cust12345"
+    host: int = 3
+    state: str = "Running"
+    valid_seconds: float = 3600.0
+    api: str | None = None  # instead of the true address
+
+    @property
+    def running(self) -> bool:
+        return self.state in ("Running", "OnlineMaintenance")
+
+
+@dataclass
+class World:
+    """All of the stand-in's state; `lock` guards it."""
+
+    highest_known_id: int = 1_000_000
+    unknown_status: int = 404  # for other entities than persons, whose unknown ids give 400
+    refusal_status: int = 401  # or 403, for a credential that is not accepted
+    keeps_blob_ids: bool = False
+    clock_offset: float = 0.0
+    token_seconds: float = 3600.0
+    refuse_logins: str | None = None  # a reason such as Revoked
+    token_kid: str | None = "key-2"  # the signing key named in tokens; None: not named
+    signing_key: str = "key-2"
+    published_keys: tuple[str, ...] = ("key-1", "key-2")
+    claims: dict[str, object] = field(default_factory=dict)  # replace a token's true claims; None leaves one out
+    forged_token: str | None = None  # given out instead of a true one
+    calls_per_second: int | None = None
+    users: Users = field(default_factory=Users)
+    tenant: Tenant = field(default_factory=Tenant)
+    weather: Weather = field(default_factory=Weather)
+    pictures: dict[tuple[str, int], list[StoredPicture]] = field(default_factory=dict)
+    added: set[tuple[str, int]] = field(default_factory=set)
+    removed: set[tuple[str, int]] = field(default_factory=set)
+    deleted_pictures: set[tuple[str, int]] = field(default_factory=set)
+    calls: list[Call] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    blob_ids: int = 100
+    _recent: deque[float] = field(default_factory=deque)
+
+    def now(self) -> float:
+        """The stand-in's time, in seconds since the epoch."""
+        return time.time() + self.clock_offset
+
+    def knows(self, entity: str, entity_id: int) -> bool:
+        """Whether there is such a record."""
+        key = (entity, entity_id)
+        return key not in self.removed and (key in self.added or 1 <= entity_id <= self.highest_known_id)
+
+    def store(self, entity: str, entity_id: int, data: bytes, content_type: str, size: tuple[int, int]) -> int:
+        """Keeps a picture and answers its blob id."""
+        with self.lock:
+            kept = self.pictures.setdefault((entity, entity_id), [])
+            if not (kept and self.keeps_blob_ids):
+                self.blob_ids += 1
+            blob_id = kept[-1].blob_id if kept and self.keeps_blob_ids else self.blob_ids
+            kept.append(StoredPicture(blob_id, data, content_type, *size, self.now()))
+            self.deleted_pictures.discard((entity, entity_id))
+            return blob_id
+
+    def shown(self, entity: str, entity_id: int) -> StoredPicture | None:
+        """The picture that the record has now."""
+        kept = self.pictures.get((entity, entity_id))
+        return kept[-1] if kept and (entity, entity_id) not in self.deleted_pictures else None
+
+    def new_ticket(self) -> str:
+        """A ticket that lives as long as it is used."""
+        ticket = f"7T:{secrets.token_hex(16)}"
+        self.users.tickets[ticket] = self.now() + TICKET_SECONDS
+        return ticket
+
+    def new_access_token(self) -> str:
+        """An access token that ends after token_seconds."""
+        token = f"8A:{secrets.token_hex(16)}"
+        self.users.access_tokens[token] = self.now() + self.token_seconds
+        return token
+
+    def ticket_lives(self, ticket: str) -> bool:
+        """Whether the ticket is good; if so, this use renews it."""
+        with self.lock:
+            alive = self.users.tickets.get(ticket, 0.0) > self.now()
+            if alive:
+                self.users.tickets[ticket] = self.now() + TICKET_SECONDS
+            return alive
+
+    def over_limit(self, at: float) -> bool:
+        """Whether this call is one too many in its second."""
+        with self.lock:
+            self._recent.append(at)
+            while self._recent[0] <= at - 1:
+                self._recent.popleft()
+            return self.calls_per_second is not None and len(self._recent) > self.calls_per_second
+
+
+def warm_up() -> None:
+    """Makes the keys that a system user's login takes, ahead of the first one."""
+    for name in ("key-1", "key-2", "partner"):
+        rsa_key(name)

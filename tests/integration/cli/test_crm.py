@@ -1,0 +1,172 @@
+"""What the command line asks of SuperOffice, over real HTTP."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from image_ingest.errors import Deferred
+from image_ingest.settings import SuperOfficeSettings
+from image_ingest.superoffice import SecretSource
+from image_ingest.target import Target
+from image_ingest_cli.aws.remote_zip import open_zip
+from image_ingest_cli.errors import Trouble
+from image_ingest_cli.superoffice import Crm
+from sandbox.superoffice import AUTHS, StandIn
+
+PERSON = Target("person", 5)
+
+
+class Secrets:
+    """Secrets Manager with one secret."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+
+    def get_secret_value(self, **_asked: str) -> dict[str, str]:
+        return {"SecretString": json.dumps(self.document)}
+
+
+@pytest.fixture
+def superoffice() -> Iterator[StandIn]:
+    with StandIn() as stand_in:
+        yield stand_in
+
+
+def _crm(superoffice: StandIn, auth: str = "basic", calls_per_second: float = 1000) -> Crm:
+    settings = SuperOfficeSettings(calls_per_second=calls_per_second, workers=2)
+    return Crm(settings, SecretSource(Secrets(superoffice.secret(auth)), "secret"))
+
+
+@pytest.mark.parametrize("auth", AUTHS)
+def test_every_credential_opens_every_question(superoffice: StandIn, auth: str) -> None:
+    superoffice.directory.add("person", 5, "Kari Hansen", email="kari@example.com", associate_id=7)
+    crm = _crm(superoffice, auth)
+    assert crm.version().status == crm.principal().status == 200
+    assert [record.target for record in crm.find("email", "KARI@example.com")] == [PERSON]
+    associate = crm.person_of_associate(7)
+    assert associate is not None
+    assert (associate.target, associate.names) == (PERSON, ("Kari Hansen",))
+    assert not crm.has_picture(PERSON)
+    superoffice.world.store("person", 5, b"x", "image/jpeg", (1, 1))
+    assert crm.has_picture(PERSON)
+    assert crm.delete_picture(PERSON)
+    assert superoffice.picture("person", 5) is None
+
+
+def test_an_expired_credential_and_a_moved_tenant_are_overcome(superoffice: StandIn) -> None:
+    crm = _crm(superoffice, "system_user")
+    assert crm.record(PERSON)
+    superoffice.expire_credentials()
+    assert crm.record(PERSON)
+    superoffice.move_tenant()
+    assert crm.record(PERSON)
+
+
+def test_what_is_not_there_is_none(superoffice: StandIn) -> None:
+    crm = _crm(superoffice)
+    superoffice.remove("person", 5)
+    assert crm.record(PERSON) is None
+    assert crm.record(Target("contact", 2_000_000)) is None
+    assert crm.person_of_associate(7) is None
+    assert crm.find("orgnr", "1") == []
+    assert not crm.delete_picture(PERSON)
+
+
+@pytest.mark.parametrize(("entity_type", "name"), [("contact", "Nøgne"), ("project", "P"), ("product", "Q")])
+def test_each_kind_of_record_has_its_name(superoffice: StandIn, entity_type: Any, name: str) -> None:
+    superoffice.directory.add(entity_type, 9, name)
+    record = _crm(superoffice).record(Target(entity_type, 9))
+    assert record is not None
+    assert name in record.names
+
+
+def test_refusals_say_what_superoffice_said(superoffice: StandIn) -> None:
+    crm = _crm(superoffice)
+    superoffice.fail(None, status=403, body='{"Error": true, "ErrorMessage": "No access to person."}', path="Person")
+    with pytest.raises(Trouble, match=r"403: No access to person\. The credential may not read this\."):
+        crm.record(PERSON)
+    superoffice.clear_weather()
+    superoffice.fail(None, status=404, body="<h1>Not here</h1>", path="Person")
+    with pytest.raises(Trouble, match="answered 404"):
+        crm.record(PERSON)
+    superoffice.clear_weather()
+    superoffice.fail(None, status=200, body="<h1>Welcome</h1>", path="Person")
+    with pytest.raises(Deferred) as failure:
+        crm.record(PERSON)
+    assert failure.value.code == "superoffice.unexpected-answer"
+
+
+def test_questions_are_paced_as_one_worker_is(superoffice: StandIn) -> None:
+    crm = _crm(superoffice, calls_per_second=20)
+    for number in range(1, 16):
+        crm.record(Target("person", number))
+    assert superoffice.most_calls_in_any_second <= 10
+
+
+class _Zip(BaseHTTPRequestHandler):
+    """Serves one file, by ranges or not."""
+
+    def __init__(self, *args: Any, data: bytes, ranges: bool, asked: list[int]) -> None:
+        self._data, self._ranges, self._asked = data, ranges, asked
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        start, end = 0, len(self._data)
+        if self._ranges:
+            first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last) + 1, end)
+        self.send_response(206 if self._ranges else 200)
+        if self._ranges:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(self._data)}")
+        self.send_header("Content-Length", str(end - start))
+        self.end_headers()
+        self._asked.append(end - start)
+        self.wfile.write(self._data[start:end])
+
+    def log_message(self, *_args: Any) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def _served(data: bytes, *, ranges: bool) -> Iterator[tuple[str, list[int]]]:
+    asked: list[int] = []
+    handler = functools.partial(_Zip, data=data, ranges=ranges, asked=asked)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/code.zip", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("large.so", bytes(4_000_000))
+        archive.writestr("image_ingest/__init__.py", "x")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_zip_is_looked_into_from_afar(*, ranges: bool) -> None:
+    with _served(_zipped(), ranges=ranges) as (url, asked), open_zip(url) as archive:
+        assert archive.namelist() == ["large.so", "image_ingest/__init__.py"]
+        assert archive.read("image_ingest/__init__.py") == b"x"
+    assert ranges == (sum(asked) < 1_000_000)
+
+
+def test_what_is_no_zip_is_told() -> None:
+    with _served(b"<html>", ranges=False) as (url, _), pytest.raises(Trouble, match="something else"):
+        open_zip(url)

@@ -1,0 +1,181 @@
+"""`image-ingest doctor`, `secret`, `resend`, `backfill`, `remove` and `forget`, against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.aws.emulator import REGION
+from tests.support.cli_sandbox import OpsSandbox
+from tests.support.stack import photo
+
+
+def _findings(sandbox: OpsSandbox, expect: int) -> dict[str, Any]:
+    return {finding["check"]: finding for finding in sandbox.run("doctor", "--json", expect=expect).data}
+
+
+def test_the_doctor_finds_a_sound_stack(sandbox: OpsSandbox) -> None:
+    findings = _findings(sandbox, expect=0)
+    assert all(finding["ok"] for finding in findings.values())
+    assert findings["secret"]["detail"] == f"valid, Basic for {sandbox.superoffice.api(online=False)}"
+
+
+@pytest.mark.parametrize(
+    ("harm", "check", "fix"),
+    [
+        (lambda s: s.stack.put_secret({"auth": "basic"}), "secret", "Correct the secret"),
+        (lambda s: s.stack.put_secret(s.superoffice.secret("basic") | {"password": "no"}), "credential", "valid"),
+        (lambda s: s.superoffice.fail(None, status=500, path="/api"), "SuperOffice", "base_url"),
+        (lambda s: s.send_dead_letter("x"), "dead letters", "failures list"),
+    ],
+)
+def test_the_doctor_names_what_is_wrong_and_the_fix(sandbox: OpsSandbox, harm: Any, check: str, fix: str) -> None:
+    harm(sandbox)
+    finding = _findings(sandbox, expect=1)[check]
+    assert not finding["ok"]
+    assert fix in finding["fix"]
+
+
+def test_the_doctor_sees_a_tenant_in_maintenance(sandbox: OpsSandbox) -> None:
+    sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
+    assert _findings(sandbox, expect=0)["tenant"]["ok"]
+    sandbox.superoffice.maintenance()
+    assert "OfflineMaintenance" in _findings(sandbox, expect=1)["tenant"]["detail"]
+    sandbox.superoffice.maintenance(on=False)
+
+
+def test_the_doctor_sees_broken_wiring(sandbox: OpsSandbox) -> None:
+    s3, before = sandbox.client("s3"), None
+    before = s3.get_bucket_notification_configuration(Bucket=sandbox.bucket)["QueueConfigurations"]
+    s3.put_bucket_notification_configuration(Bucket=sandbox.bucket, NotificationConfiguration={})
+    assert not _findings(sandbox, expect=1)["notifications"]["ok"]
+    s3.put_bucket_notification_configuration(
+        Bucket=sandbox.bucket, NotificationConfiguration={"QueueConfigurations": before}
+    )
+    run = sandbox.run("doctor", "--stack", "other", expect=1)
+    assert run.out.startswith("BAD stack: There is no stack other")
+
+
+def test_a_secret_is_assembled_checked_and_stored(sandbox: OpsSandbox, tmp_path: Path, monkeypatch: Any) -> None:
+    secret = sandbox.superoffice.secret("system_user")
+    key = tmp_path / "partner.pem"
+    key.write_text(secret["private_key"])
+    part = tmp_path / "part.json"
+    part.write_text(json.dumps({"login_url": secret["login_url"], "system_user_token": secret["system_user_token"]}))
+    online = ("--environment", "sod", "--context-identifier", secret["context_identifier"])
+    arguments = ("secret", "put", "system_user", "--from", part, "--private-key", key, *online)
+    assert "client_secret is missing" in sandbox.run(*arguments, expect=1).err
+    monkeypatch.setenv("IMAGE_INGEST_CLIENT_SECRET", secret["client_secret"])
+    run = sandbox.run(*arguments)
+    assert secret["client_secret"] not in run.out + run.err
+    assert _findings(sandbox, expect=0)["credential"]["ok"]
+
+
+def test_forgotten_records_are_stored_again_by_resend(sandbox: OpsSandbox) -> None:
+    sandbox.put("r/1.jpg", photo(), "person#61")
+    first = sandbox.until("person#61", "stored")["blob_id"]
+    sandbox.run("resend", "--prefix", "r/")
+    sandbox.until_quiet()
+    assert sandbox.item("person#61")["blob_id"] == first  # a duplicate
+    sandbox.run("forget", "person", 61)
+    assert sandbox.item("person#61") == {}
+    assert sandbox.run("resend", "--prefix", "r/", "--dry-run", "--json").data == {"objects": 1, "sent": 0}
+    assert sandbox.run("resend", "--prefix", "r/", "--json").data == {"objects": 1, "sent": 1}
+    assert sandbox.until("person#61", "stored")["blob_id"] != first
+    sandbox.run("forget", "--all", answer="n\n", expect=1)
+    assert sandbox.item("person#61")
+    sandbox.run("forget", "--all", "--yes")
+    assert sandbox.item("person#61") == {}
+    sandbox.run("forget", expect=2)
+
+
+def test_a_removed_record_leaves_nothing_and_its_queued_uploads_are_ignored(sandbox: OpsSandbox) -> None:
+    for colour in ("red", "green"):
+        sandbox.put("x/one.jpg", photo(colour), "person#71")
+        sandbox.until_quiet()
+    sandbox.put("x/other.jpg", photo(), "person#72")
+    sandbox.put("x/bad.jpg", b"bad", "person#71")
+    sandbox.until_dead_letters(1)
+    sandbox.until("person#72", "stored")
+    sandbox.client("s3").delete_object(Bucket=sandbox.bucket, Key="x/one.jpg")
+    assert sandbox.superoffice.picture("person", 71)
+    assert len(sandbox.run("remove", "person", 71, "--dry-run", "--json").data["versions"]) == 4
+    assert sandbox.superoffice.picture("person", 71)
+    assert "Removed." in sandbox.run("remove", "person", 71, "--yes").out
+    assert sandbox.superoffice.picture("person", 71) is None
+    assert sandbox.item("person#71") == {}
+    left = sandbox.client("s3").list_object_versions(Bucket=sandbox.bucket, Prefix="x/")
+    assert [version["Key"] for version in left["Versions"]] == ["x/other.jpg"]
+    assert "DeleteMarkers" not in left
+    sandbox.run("failures", "replay", "--all", "--yes")
+    sandbox.until_quiet()
+    assert (sandbox.dead_letters(), sandbox.item("person#71")) == (0, {})
+    sandbox.put("x/new.jpg", photo(), "person#71")
+    assert sandbox.until("person#71", "stored")["key"] == "x/new.jpg"
+
+
+def test_a_removal_that_superoffice_refuses_can_be_repeated(sandbox: OpsSandbox) -> None:
+    sandbox.put("y/one.jpg", photo(), "person#73")
+    sandbox.until("person#73", "stored")
+    sandbox.superoffice.fail(None, status=500, method="DELETE")
+    run = sandbox.run("remove", "person", 73, "--yes", expect=1)
+    assert "the picture in SuperOffice is not" in run.err
+    sandbox.superoffice.clear_weather()
+    sandbox.run("remove", "person", 73, "--yes", "--patience", 5)
+    assert sandbox.superoffice.picture("person", 73) is None
+    assert sandbox.item("person#73") == {}
+
+
+def test_what_a_worker_holds_is_left_to_it(sandbox: OpsSandbox) -> None:
+    held = {"target": {"S": "person#74"}, "entity_type": {"S": "person"}, "entity_id": {"N": "74"}}
+    sandbox.client("dynamodb").put_item(
+        TableName=sandbox.stack.outputs["LedgerTableName"],
+        Item={**held, "status": {"S": "in_progress"}, "lease_until": {"N": f"{time.time() + 100:.3f}"}},
+    )
+    assert "A worker holds" in sandbox.run("remove", "person", 74, "--yes", "--patience", 0, expect=1).err
+    assert "A worker holds 1 record" in sandbox.run("forget", "person", 74, expect=1).err
+    assert sandbox.item("person#74")["status"] == "in_progress"
+    assert "A worker has held the upload" in sandbox.run("status", "person", 74).out
+
+
+def test_photos_of_another_bucket_are_copied_once(sandbox: OpsSandbox) -> None:
+    s3 = sandbox.client("s3")
+    s3.create_bucket(Bucket="old-photos", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="old-photos", Key="staff/81.jpg", Body=photo(), ContentType="image/jpeg")
+    s3.put_object(Bucket="old-photos", Key="staff/82.jpg", Body=photo("red"))
+    s3.put_object(Bucket="old-photos", Key="staff/readme.txt", Body=b"x")
+    arguments = ("backfill", "s3://old-photos/staff/", "--pattern", "{id}.*", "--entity", "contact", "--json")
+    planned = sandbox.run(*arguments, "--dry-run", expect=1).data
+    assert planned["actions"] == {"would copy": 2, "failed": 1}
+    assert sandbox.run(*arguments, expect=1).data["actions"] == {"copied": 2, "failed": 1}
+    assert sandbox.until("contact#81", "stored")["key"] == "staff/81.jpg"
+    assert sandbox.run(*arguments, expect=1).data["actions"] == {"present": 2, "failed": 1}
+    s3.put_object(
+        Bucket="old-photos", Key="own/1", Body=photo(), Metadata={"entity-type": "product", "entity-id": "83"}
+    )
+    assert sandbox.run("backfill", "s3://old-photos/own", "--to", "old/").out == "1 copied.\n"
+    assert sandbox.until("product#83", "stored")["key"] == "old/own/1"
+    sandbox.run("backfill", f"s3://{sandbox.bucket}/", expect=2)
+
+
+def test_a_batch_job_is_written_for_millions(sandbox: OpsSandbox, tmp_path: Path) -> None:
+    s3 = sandbox.client("s3")
+    s3.create_bucket(Bucket="archive", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="archive", Key="a b,ö.jpg", Body=photo())
+    run = sandbox.run("backfill", "s3://archive/", "--to", "archive/", "--batch-job", tmp_path / "job")
+    assert (tmp_path / "job" / "manifest.csv").read_text() == "archive,a%20b%2C%C3%B6.jpg\n"
+    job = json.loads((tmp_path / "job" / "job.json").read_text())
+    assert job["Operation"]["S3PutObjectCopy"]["TargetResource"] == f"arn:aws:s3:::{sandbox.bucket}"
+    commands = [line.strip() for line in run.out.splitlines() if line.startswith("  aws")]
+    assert len(commands) == 4
+    put = s3.put_object(
+        Bucket="archive",
+        Key="image-ingest-backfill/manifest.csv",
+        Body=(tmp_path / "job" / "manifest.csv").read_bytes(),
+    )
+    assert put["ETag"].strip('"') == job["Manifest"]["Location"]["ETag"]
+    assert job["Manifest"]["Location"]["ObjectArn"] == "arn:aws:s3:::archive/image-ingest-backfill/manifest.csv"

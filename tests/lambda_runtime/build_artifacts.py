@@ -1,0 +1,83 @@
+"""`sam build`, as a user runs it, into a folder of the test's own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import ROOT
+
+SAM = ROOT / ".venvs/sam/bin/sam"
+ARCHITECTURES = ("x86_64", "arm64")
+
+
+class ToolMissing(Exception):
+    """A tool of these tests is not installed; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `sam deploy` would upload for one architecture."""
+
+    architecture: str
+    function: Path
+    layer: Path
+
+
+def this_machine() -> str:
+    """Lambda's name for the processor of this machine."""
+    return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+
+
+def build_all(folder: Path) -> dict[str, Built]:
+    """Builds for both architectures at once. Raises ToolMissing, or CalledProcessError with SAM's output."""
+    with ThreadPoolExecutor() as pool:
+        built = pool.map(lambda architecture: sam_build(folder / architecture, architecture), ARCHITECTURES)
+        return {result.architecture: result for result in built}
+
+
+def sam_build(folder: Path, architecture: str) -> Built:
+    """`sam build` with its artifacts in the folder, which must be new."""
+    need(SAM)
+    artifacts = folder / "build"  # SAM keeps its notes beside it
+    overrides = ["--parameter-overrides", f"Architecture={architecture}"]
+    command = [str(SAM), "build", "--build-dir", str(artifacts), *overrides]
+    quiet = {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-north-1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise AssertionError(f"sam build failed:\n{done.stdout}\n{done.stderr}")
+    return Built(architecture, artifacts / "ImageIngestFunction", artifacts / "PillowLayer")
+
+
+def build_directly(part: str, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The build script without SAM."""
+    command = [sys.executable, str(ROOT / "layers/build.py"), part, str(folder)]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+
+
+def need(tool: Path) -> None:
+    """Raises ToolMissing with the line that installs it."""
+    if not tool.exists():
+        raise ToolMissing(f"{tool.relative_to(ROOT)} is missing. Install it with: make lambda-tools")
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Every file, in the order of their names."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def digests(folder: Path) -> dict[str, tuple[str, int]]:
+    """The digest and the mode of every file, by its place in the folder."""
+    return {
+        str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mode)
+        for path in files(folder)
+    }

@@ -1,0 +1,115 @@
+"""The ledger with one of its safeguards taken out, to see that the model notices."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from image_ingest.errors import Deferred, Rejected
+from image_ingest.ingest import Ingest
+from image_ingest.ledger import claims as ledger
+from image_ingest.ledger.table import Item, Table
+from image_ingest.target import Target
+from tests.simulation.model import Code
+from tests.support import faults
+
+
+class _EndsUnfenced(Table):
+    """A worker ends a claim whoever has it by now."""
+
+    def update(self, target: Target, values: Mapping[str, Any], expected: Mapping[str, object]) -> tuple[bool, Item]:
+        return super().update(target, values, {"target": str(target)} if "claim" in expected else expected)
+
+
+class _ClaimsUnfenced(Table):
+    """A worker claims whatever happened since it read the item."""
+
+    def update(self, target: Target, values: Mapping[str, Any], expected: Mapping[str, object]) -> tuple[bool, Item]:
+        known = expected.get("revision") is not None
+        return super().update(target, values, {"target": str(target)} if known else expected)
+
+
+class _RecordsFirst(Ingest):
+    """The ledger hears of a refusal before the dead-letter queue does."""
+
+    def _fail(self, notice: Any, attempt: Any, failure: Any) -> float | None:
+        final = isinstance(failure, Rejected) or attempt.delivery.last
+        try:
+            if attempt.claim is not None:
+                self._ledger.record_failure(attempt.claim, failure, final=final)
+            if final:
+                self._dead_letter(notice, attempt, failure)
+        except Deferred as trouble:
+            failure, final = trouble, False
+        attempt.settle("rejected" if final else "deferred", error_code=failure.code, message=failure.message)
+        return None
+
+
+def _ledger_with(old: str, new: str) -> Code:
+    """The ledger's own source, one place changed."""
+    source = inspect.getsource(ledger)
+    assert source.count(old) == 1, f"the ledger has no longer, or not only once: {old}"
+    mutant: dict[str, Any] = {**vars(ledger)}
+    exec(compile(source.replace(old, new), "mutant of ledger.py", "exec"), mutant)  # our own source
+    mutant |= {name: getattr(ledger, name) for name in ("Claim", "Settled", "StoredPicture")}
+    return Code(ledger=mutant["Ledger"])
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Code without one safeguard, and the kind of history in which that shows."""
+
+    without: str
+    code: Code
+    focus: Mapping[str, Any] = field(default_factory=dict)
+
+
+_LATE = {
+    "targets": 1,
+    "max_attempts": 20,
+    "faults_in_hundred": 16,
+    "likely_faults": frozenset({faults.LATE, faults.LOST, faults.DIES_LATE}),
+}
+_DIES = {"faults_in_hundred": 16, "likely_faults": frozenset({faults.DIES, faults.DIES_AFTER}), "pictures": ("broken",)}
+_LOST = {
+    "targets": 1,
+    "keys": 1,
+    "uploads": 4,
+    "max_attempts": 20,
+    "ties": False,
+    "skip_unchanged": True,
+    "faults_in_hundred": 8,
+    "pictures": ("good",),
+    "likely_faults": frozenset({faults.LOST}),
+}
+_TIES = {
+    "targets": 1,
+    "keys": 1,
+    "ties": True,
+    "sequencers": False,
+    "skip_unchanged": False,
+    "extras": 5,
+    "faults_in_hundred": 0,
+}
+_CALM = {"targets": 1, "keys": 1, "faults_in_hundred": 0, "workers": 3, "ties": False}
+
+MUTANTS = (
+    Mutant("the fence of an end", Code(table=_EndsUnfenced), _LATE),
+    Mutant("the fence of a claim", Code(table=_ClaimsUnfenced), _CALM),
+    Mutant("the order", _ledger_with("relation = order(mark, stored)", 'relation = "newer"')),
+    Mutant("the lease check", _ledger_with('if item.get("lease_until", 0) > self._clock():', "if False:")),
+    Mutant("the lease after an unknown outcome", _ledger_with("if not unknown:", "if True:"), _LATE),
+    Mutant("the dead letter before the record", Code(ingest=_RecordsFirst), _DIES),
+    Mutant(
+        "the doubt after an unknown outcome",
+        _ledger_with('if stored is None or item.get("in_doubt") else', "if stored is None else"),
+        _LOST,
+    ),
+    Mutant("the memory of ties", _ledger_with('or mark.fingerprint in item.get("ties", ())', ""), _TIES),
+    Mutant(
+        "the check that a claim never ended",
+        _ledger_with('if item.get("status") == "in_progress" and item["claim"] not in self._unended:', "if item:"),
+    ),
+)

@@ -1,0 +1,64 @@
+"""The model's table against moto's DynamoDB: the same writes have the same answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from image_ingest.errors import Deferred
+from image_ingest.ledger.table import Item, Table
+from image_ingest.target import Target
+from tests.simulation.virtual_aws import Table as VirtualTable
+
+TARGET = Target("person", 7)
+VALUES: dict[str, list[Any]] = {
+    "status": ["a", "b", None],
+    "claim": ["a", "b", None],
+    "crashes": [{}, {"one": 2, "other": None}],
+    "crashes.one": [3, None],
+    "ties": [["x", "y"], True, 7, None],
+}
+
+
+@pytest.fixture
+def tables() -> Iterator[tuple[Table, Table]]:
+    with mock_aws():
+        client = boto3.client("dynamodb", "eu-north-1")
+        client.create_table(
+            TableName="ledger",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "target", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "target", "AttributeType": "S"}],
+        )
+        virtual: Any = VirtualTable()
+        yield Table(client, "ledger"), Table(virtual, "ledger")
+
+
+def written(table: Table, values: dict[str, Any], expected: dict[str, object]) -> tuple[bool, Item] | str:
+    try:
+        return table.update(TARGET, values, expected)
+    except Deferred as refusal:
+        return refusal.code
+
+
+def test_the_models_table_answers_as_dynamodb_does(tables: tuple[Table, Table]) -> None:
+    draw = random.Random(4)
+    answers: list[Any] = []
+    for _ in range(300):
+        names = draw.sample([*VALUES], draw.randint(1, 3))
+        if "crashes" in names and "crashes.one" in names:
+            names.remove("crashes")
+        values = {name: draw.choice(VALUES[name]) for name in names}
+        expected: dict[str, object] = draw.choice(
+            [{"revision": tables[1].read(TARGET).get("revision")}, {"claim": draw.choice(["a", "b"]), "status": "a"}]
+        )
+        real, model = (written(table, values, expected) for table in tables)
+        assert model == real
+        assert tables[1].read(TARGET) == tables[0].read(TARGET)
+        answers.append(model if isinstance(model, str) else model[0])
+    assert {True, False, "aws.unavailable"} == set(answers)  # the last: a path whose map is missing

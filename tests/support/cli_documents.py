@@ -1,0 +1,149 @@
+"""The written-out parts of README.md and docs/operating.md: every command's help, and a session as it really runs.
+
+`python -m tests.support.cli_documents` writes them anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import typer
+from typer.testing import CliRunner
+
+from image_ingest_cli.main import app
+from tests import ROOT
+from tests.support.cli_sandbox import OpsSandbox, ops_sandbox
+from tests.support.stack import photo
+
+README = ROOT / "README.md"  # the overview and the session
+DOCUMENT = ROOT / "docs/operating.md"  # every command's help
+WIDTH = "100"
+
+PEOPLE = """\
+file;email;person id;name
+kari.jpg;kari.hansen@example.com;;Hansen, Kari
+ola.png;;2;Ola Nordmann
+cut-off.jpg;;3;
+nobody.jpg;;2000001;
+"""
+COMMANDS = (
+    "cat people.csv",
+    "image-ingest upload photos --manifest people.csv --dry-run",
+    "image-ingest upload photos --manifest people.csv --wait",
+    "image-ingest status person 2",
+    "image-ingest explain person 3",
+    "image-ingest failures list",
+    "image-ingest failures discard --code superoffice.bad-request --yes",
+    "image-ingest doctor",
+)
+_VARIABLE = (
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
+    (re.compile(r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{8}\b"), "ID"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
+    (re.compile(r"\bblob \d+"), "blob N"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "HOST"),
+    (re.compile(r"\d+ bytes"), "N bytes"),
+)
+
+
+def command_help() -> str:
+    """Every command's help, as Markdown."""
+    return "\n".join(
+        f"### {' '.join(words)}\n\n```text\n{_help(words[1:])}```\n" for words in [("image-ingest",), *_commands()]
+    )
+
+
+def session(sandbox: OpsSandbox) -> str:
+    """What COMMANDS print, one after the other."""
+    lines = []
+    with _desk(sandbox):
+        for command in COMMANDS:
+            lines.append(f"$ {command}")
+            program, *arguments = shlex.split(command)
+            if program == "cat":
+                out = Path(arguments[0]).read_text()
+            else:
+                out = sandbox.run(*arguments, expect=None, width=WIDTH).out
+            lines.extend(line.rstrip() for line in out.rstrip("\n").split("\n"))
+    return "\n".join(lines) + "\n"
+
+
+def comparable(text: str) -> str:
+    """The session without what differs each time."""
+    for pattern, name in _VARIABLE:
+        text = pattern.sub(name, text)
+    return text
+
+
+def recorded() -> str:
+    """The session in the document."""
+    match = re.search(r"<!-- session -->\n```console\n(.*?)```\n<!-- end -->", README.read_text(), re.DOTALL)
+    assert match
+    return match[1]
+
+
+def with_command_help(text: str) -> str:
+    """The document with each command's help as it is now."""
+    return _replaced(text, "commands", command_help())
+
+
+def with_overview(text: str) -> str:
+    """The README with the command line's own help as it is now."""
+    return _replaced(text, "overview", f"```text\n{_help(())}```\n")
+
+
+def _replaced(text: str, name: str, content: str) -> str:
+    start, end = f"<!-- {name} -->\n", "<!-- end -->"
+    before, _, rest = text.partition(start)
+    return before + start + content + end + rest.partition(end)[2]
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from (("image-ingest", name, nested) for nested in command.commands)
+        else:
+            yield ("image-ingest", name)
+
+
+def _help(words: tuple[str, ...]) -> str:
+    with mock.patch.dict(os.environ, {"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}):
+        result = CliRunner().invoke(app, [*words, "--help"], prog_name="image-ingest", terminal_width=int(WIDTH))
+    assert result.exit_code == 0, result.output
+    return "\n".join(line.rstrip() for line in result.output.splitlines()) + "\n"
+
+
+@contextlib.contextmanager
+def _desk(sandbox: OpsSandbox) -> Iterator[None]:
+    """A folder with the photos and the spreadsheet, as the current one."""
+    sandbox.superoffice.directory.add("person", 1, "Kari Hansen", email="kari.hansen@example.com")
+    sandbox.superoffice.directory.add("person", 2, "Ola Nordmann")
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        Path("photos").mkdir()
+        Path("photos/kari.jpg").write_bytes(photo("teal", (1600, 1200)))
+        Path("photos/ola.png").write_bytes(photo("olive", (300, 400), "PNG"))
+        Path("photos/cut-off.jpg").write_bytes(photo("navy", (400, 300))[:700])
+        Path("photos/nobody.jpg").write_bytes(photo("red"))
+        Path("people.csv").write_text(PEOPLE)
+        yield
+
+
+def main() -> None:
+    with ops_sandbox() as sandbox:
+        sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
+        text = _replaced(README.read_text(), "session", f"```console\n{session(sandbox)}```\n")
+    README.write_text(with_overview(text))
+    DOCUMENT.write_text(with_command_help(DOCUMENT.read_text()))
+
+
+if __name__ == "__main__":
+    main()

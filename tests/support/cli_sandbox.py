@@ -1,0 +1,129 @@
+"""The operator's command line, run against the sandbox: the template deployed, its function running."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from typer.testing import CliRunner
+
+from image_ingest_cli.main import app
+from sandbox.aws.emulator import Stack, embedded_aws
+from sandbox.superoffice import StandIn
+
+PATIENCE = 60.0  # seconds that something in the sandbox may take before a test fails
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command that ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """What it printed with --json."""
+        return json.loads(self.out)
+
+
+@dataclass
+class OpsSandbox:
+    """A deployed stack, and the shell in which the operator works on it."""
+
+    stack: Stack
+    superoffice: StandIn
+
+    def run(self, *arguments: object, answer: str | None = None, expect: int | None = 0, width: str = "140") -> Run:
+        """Runs `image-ingest ARGUMENTS` in this process; `answer` is typed in. Checks the exit status."""
+        surroundings = {**self.stack.aws.environment(), "COLUMNS": width}
+        quick = mock.patch("image_ingest_cli.aws.dead_letters._POLL_SECONDS", 0)  # this AWS gives all it has at once
+        with mock.patch.dict(os.environ, surroundings), quick:
+            result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answer)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert expect is None or result.exit_code == expect, f"{result.stdout}\n{result.stderr}"
+        return Run(result.exit_code, result.stdout, result.stderr)
+
+    @property
+    def bucket(self) -> str:
+        return self.stack.outputs["UploadBucketName"]
+
+    def client(self, service: str) -> Any:
+        return self.stack.aws.client(service)
+
+    def put(self, key: str, data: bytes, target: str | None = None) -> str:
+        """Uploads an object beside the command line. Its version."""
+        kind, _, number = (target or "").partition("#")
+        metadata = {"entity-type": kind, "entity-id": number} if target else {}
+        answer = self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, Metadata=metadata)
+        return str(answer["VersionId"])
+
+    def item(self, target: str) -> dict[str, Any]:
+        """The ledger's item, with DynamoDB's type names left out."""
+        table = self.stack.outputs["LedgerTableName"]
+        answer = self.client("dynamodb").get_item(TableName=table, Key={"target": {"S": target}}, ConsistentRead=True)
+        return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()}
+
+    def until(self, target: str, status: str) -> dict[str, Any]:
+        """The item once it has this status."""
+        found: dict[str, Any] = waited_for(lambda: (item := self.item(target)).get("status") == status and item)
+        return found
+
+    def dead_letters(self) -> int:
+        """How many wait, visible or not."""
+        return self._count("DeadLetterQueueUrl")
+
+    def waiting(self) -> int:
+        """Messages on the ingest queue, visible or not."""
+        return self._count("IngestQueueUrl")
+
+    def until_quiet(self) -> None:
+        """Every upload so far is settled; two for one target at once would only make one of them wait."""
+        waited_for(lambda: not self.waiting())
+
+    def until_dead_letters(self, count: int) -> None:
+        waited_for(lambda: self.dead_letters() == count and not self.waiting())
+
+    def send_dead_letter(self, body: str) -> None:
+        """A dead letter as no function of ours made it."""
+        self.client("sqs").send_message(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"], MessageBody=body)
+
+    def clear(self) -> None:
+        """No dead letters, no bad weather, and the right credential."""
+        self.superoffice.clear_weather()
+        self.stack.put_secret(self.superoffice.secret("basic"))
+        self.until_quiet()
+        self.client("sqs").purge_queue(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"])
+
+    def _count(self, queue: str) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=self.stack.outputs[queue], AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def waited_for(look: Any) -> Any:
+    """What `look` gives once that is true."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("It did not happen in time.")
+
+
+@contextmanager
+def ops_sandbox() -> Iterator[OpsSandbox]:
+    """A sandbox with the stack under its usual name."""
+    with embedded_aws() as aws, StandIn() as superoffice:
+        stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000"})
+        stack.put_secret(superoffice.secret("basic"))
+        yield OpsSandbox(stack, superoffice)

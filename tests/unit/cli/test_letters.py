@@ -1,0 +1,112 @@
+"""A full redrive by the queue's own move task, which no emulator here has."""
+
+# ruff: noqa: N803 - the parameters have boto3's own names
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from image_ingest_cli.aws.dead_letters import DeadLetter, await_move, send_back, start_move
+from image_ingest_cli.aws.stack import Stack
+from image_ingest_cli.commands.failures import _move_all
+from image_ingest_cli.errors import Trouble
+
+SOURCE, DESTINATION = "arn:aws:sqs:eu-north-1:123456789012:dead", "arn:aws:sqs:eu-north-1:123456789012:ingest"
+
+
+class Queues:
+    """Two queues, as far as redriving needs them; `refuses` is an error code of StartMessageMoveTask."""
+
+    def __init__(self, *, refuses: str | None = None, states: tuple[str, ...] = ("COMPLETED",)) -> None:
+        self.refuses = refuses
+        self.states: Iterator[str] = iter(states)
+        self.dead = ["one", "two"]
+        self.ingest: list[str] = []
+        self.dies_after_send = False
+        self.rate = 0
+
+    def start_message_move_task(
+        self, SourceArn: str, DestinationArn: str, MaxNumberOfMessagesPerSecond: int
+    ) -> dict[str, str]:
+        if self.refuses:
+            raise ClientError({"Error": {"Code": self.refuses}}, "StartMessageMoveTask")
+        assert (SourceArn, DestinationArn) == (SOURCE, DESTINATION)
+        self.rate = MaxNumberOfMessagesPerSecond
+        self.ingest, self.dead = [*self.ingest, *self.dead], []
+        return {"TaskHandle": "task"}
+
+    def list_message_move_tasks(self, SourceArn: str, MaxResults: int) -> dict[str, Any]:
+        assert (SourceArn, MaxResults) == (SOURCE, 1)
+        task = {"Status": next(self.states), "ApproximateNumberOfMessagesMoved": len(self.ingest)}
+        return {"Results": [task | {"FailureReason": "AWS.SimpleQueueService.NonExistentQueue"}]}
+
+    def send_message(self, QueueUrl: str, MessageBody: str) -> None:
+        assert QueueUrl == "ingest"
+        self.ingest.append(MessageBody)
+        if self.dies_after_send:
+            raise KeyboardInterrupt
+
+    def delete_message(self, QueueUrl: str, ReceiptHandle: str) -> None:
+        assert QueueUrl == "dead"
+        self.dead.remove(ReceiptHandle)
+
+
+class FakeStack:
+    """A stack of two queues."""
+
+    dead_letter_queue, ingest_queue = "dead", "ingest"
+
+    def __init__(self, queues: Queues) -> None:
+        self.sqs = queues
+
+    def queue_arn(self, url: str) -> str:
+        return {"dead": SOURCE, "ingest": DESTINATION}[url]
+
+
+def _stack(queues: Queues) -> Stack:
+    return cast("Stack", FakeStack(queues))
+
+
+def _letter(name: str) -> DeadLetter:
+    return DeadLetter(name, name, name, "image.unreadable", None, 1, None, "2026-10-05T10:00:00Z", ())
+
+
+def test_the_move_task_is_told_the_ingest_queue_and_waited_for() -> None:
+    queues = Queues(states=("RUNNING", "RUNNING", "COMPLETED"))
+    pauses: list[float] = []
+    assert start_move(_stack(queues), 10) == "task"
+    assert await_move(_stack(queues), sleep=pauses.append) == 2
+    assert (queues.ingest, queues.rate, len(pauses)) == (["one", "two"], 10, 2)
+
+
+def test_a_move_task_that_fails_is_told() -> None:
+    with pytest.raises(Trouble, match="NonExistentQueue"):
+        await_move(_stack(Queues(states=("FAILED",))))
+
+
+@pytest.mark.parametrize("code", ["InvalidAction", "AccessDenied", "InternalFailure"])
+def test_where_there_is_no_move_task_the_command_line_moves(code: str) -> None:
+    assert start_move(_stack(Queues(refuses=code)), 10) is None
+
+
+def test_a_full_redrive_leaves_the_moving_to_the_queue() -> None:
+    queues = Queues()
+    assert _move_all(_stack(queues), 500) == 2
+    assert (queues.dead, queues.ingest) == ([], ["one", "two"])
+
+
+def test_dying_between_send_and_delete_doubles_rather_than_loses() -> None:
+    queues = Queues()
+    queues.dies_after_send = True
+    with pytest.raises(KeyboardInterrupt):
+        list(send_back(_stack(queues), [_letter("one"), _letter("two")], 10))
+    assert (queues.dead, queues.ingest) == (["one", "two"], ["one"])
+    queues.dies_after_send = False
+    pauses: list[float] = []
+    list(send_back(_stack(queues), [_letter("one"), _letter("two")], 4, sleep=pauses.append))
+    assert (queues.dead, queues.ingest) == ([], ["one", "one", "two"])
+    assert pauses == [0.25]

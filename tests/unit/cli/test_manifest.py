@@ -1,0 +1,189 @@
+"""Spreadsheets as people really save them."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from image_ingest_cli.errors import Trouble
+from image_ingest_cli.photos.folder import Folder, compile_pattern, values_in
+from image_ingest_cli.photos.manifest import Row, read_manifest, who
+
+TEXT = "file;entity_type;entity_id\nphotos/Åse.jpg;person;123\n"
+
+
+def _rows(tmp_path: Path, content: str | bytes, entity: str | None = None) -> list[tuple[str, str, str]]:
+    path = tmp_path / "people.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    reading = read_manifest(path, entity)  # type: ignore[arg-type]  # one of the entity types, by the tests' hand
+    assert reading.problems == []
+    return [(row.file, row.who.entity_type, row.who.value) for row in reading.rows]
+
+
+def _problems(tmp_path: Path, content: str) -> dict[int | None, str]:
+    path = tmp_path / "people.csv"
+    path.write_text(content)
+    return {problem.line: problem.what for problem in read_manifest(path, None).problems}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT.encode(),
+        TEXT.encode("utf-8-sig"),
+        TEXT.encode("utf-16"),
+        TEXT.encode("utf-16-le"),
+        TEXT.encode("utf-16-be"),
+        TEXT.encode("cp1252"),
+        ("sep=;\r\n" + TEXT.replace("\n", "\r\n")).encode(),
+        ("\ufeffsep=;\n" + TEXT).encode(),
+        TEXT.replace(";", ",").encode(),
+        TEXT.replace(";", "\t").encode(),
+        TEXT.replace(";", "|").encode(),
+        TEXT.replace("\n", "\r").encode(),
+        TEXT.replace("123", '"123.0"').replace("person", " Person ").encode(),
+        b"\n" + TEXT.encode() + b"\n;;\n",
+    ],
+)
+def test_every_way_to_save_a_spreadsheet_is_read(tmp_path: Path, content: bytes) -> None:
+    assert _rows(tmp_path, content) == [("photos/Åse.jpg", "person", "123")]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        ("Photo,Person ID", "a.jpg,7", ("a.jpg", "person", "7")),
+        ("FILE_NAME,Entity Type,ID", "a.jpg,Contact,007", ("a.jpg", "contact", "7")),
+        ("File,E-mail", "a.jpg,a@b.no", ("a.jpg", "person", "a@b.no")),
+        ("File,UserPrincipalName,Department", "a.jpg,a@b.no,HR", ("a.jpg", "person", "a@b.no")),
+        ("bild,Org.nr.", "a.jpg,987654321", ("a.jpg", "contact", "987654321")),
+        ("fil,associate id", 'a.jpg,"12,0"', ("a.jpg", "person", "12")),
+        ("file,entity_type,entity_id,number", "a.jpg,person,5,E-17", ("a.jpg", "person", "5")),
+    ],
+)
+def test_header_names_are_matched_kindly(
+    tmp_path: Path, header: str, cells: str, expected: tuple[str, str, str]
+) -> None:
+    assert _rows(tmp_path, f"{header}\n{cells}\n") == [expected]
+
+
+def test_problems_carry_the_line_in_the_file(tmp_path: Path) -> None:
+    problems = _problems(
+        tmp_path,
+        'sep=,\nfile,entity_type,entity_id,email\n"two\nlines.jpg",person,1,\n,person,2,\nb.jpg,person,x,\n'
+        "c.jpg,,3,\nd.jpg,person,4,e@f\ng.jpg,person,,\nh.jpg,person,5,,surplus\ni.jpg,person,1e3,\n",
+    )
+    assert sorted(line or 0 for line in problems) == [5, 6, 7, 8, 9, 10, 11]
+    assert "names no file" in problems[5]
+    assert "entity-id" in problems[6]
+    assert "entity_type" in problems[7]
+    assert "2 ways" in problems[8]
+    assert "whose picture" in problems[9]
+    assert "more cells" in problems[10]
+    assert "entity-id" in problems[11]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is empty"),
+        ("name,entity_id\n", "no column file"),
+        ("file,colour\n", "no column entity_id"),
+        ("file,id,entity id\n", "two columns"),
+        ('file,entity_id\n"a.jpg', "not a readable CSV"),
+    ],
+)
+def test_what_is_no_manifest_is_refused_whole(tmp_path: Path, content: str, reason: str) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(content)
+    with pytest.raises(Trouble, match=reason):
+        read_manifest(path, None)
+
+
+def test_an_excel_workbook_is_told(tmp_path: Path) -> None:
+    (tmp_path / "people.xlsx").write_bytes(b"PK\x03\x04rest")
+    with pytest.raises(Trouble, match="save it as CSV"):
+        read_manifest(tmp_path / "people.xlsx", None)
+
+
+def test_an_option_that_contradicts_the_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("file,person_id\na.jpg,1\n")
+    with pytest.raises(Trouble, match="header says contact"):
+        read_manifest(path, "contact")
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(b"file,entity_id\n" + data)
+    try:
+        reading = read_manifest(path, "person")
+    except Trouble:
+        return
+    assert all(row.who.target for row in reading.rows)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "values"),
+    [
+        ("{entity}/{id}.*", "person/12.jpg", {"entity_type": "person", "entity_id": "12"}),
+        ("{id}.*", "deep/below/12.JPG", {"entity_id": "12"}),
+        ("{email}.*", "kari.hansen@example.co.uk.jpg", {"email": "kari.hansen@example.co.uk"}),
+        ("{id}_*.jpg", "12_Kari Hansen.jpg", {"entity_id": "12"}),
+        ("{name} ({id}).*", "Kari (12).png", {"name": "Kari", "entity_id": "12"}),
+        ("{orgnr}.*", unicodedata.normalize("NFD", "Å1.jpg"), {"orgnr": "Å1"}),
+        ("{entity}/{id}.*", "12.jpg", None),
+        ("{id}.*", "twelve.jpg", None),
+        ("{id}.*", ".DS_Store", None),
+    ],
+)
+def test_patterns_read_file_names(pattern: str, name: str, values: dict[str, str] | None) -> None:
+    assert values_in(compile_pattern(pattern), name) == values
+
+
+@pytest.mark.parametrize("pattern", ["*.jpg", "{entity}.*", "{id}{id}", "{colour}", "{}"])
+def test_patterns_that_name_no_record_are_wrong_usage(pattern: str) -> None:
+    with pytest.raises(Trouble) as trouble:
+        compile_pattern(pattern)
+    assert trouble.value.status == 2
+
+
+def test_a_folder_is_never_left(tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    inside = tmp_path / "inside"
+    (inside / "sub").mkdir(parents=True)
+    (inside / "sub" / "a.jpg").write_bytes(b"x")
+    (inside / "link.jpg").symlink_to(inside / "sub" / "a.jpg")
+    (inside / "out.jpg").symlink_to(tmp_path / "secret.jpg")
+    (inside / "up").symlink_to(tmp_path)
+    folder = Folder(inside)
+    assert folder.find("sub\\a.jpg") == inside / "sub" / "a.jpg"
+    assert folder.find("./link.jpg") == inside / "link.jpg"
+    for name in ("../secret.jpg", "out.jpg", "up/secret.jpg", "..\\secret.jpg", str(tmp_path / "secret.jpg")):
+        with pytest.raises(ValueError, match="outside"):
+            folder.find(name)
+    with pytest.raises(ValueError, match="no such file"):
+        folder.find("sub")
+
+
+def test_two_files_of_one_name_are_not_guessed_between(tmp_path: Path) -> None:
+    composed, split = (unicodedata.normalize(form, "Å\u0323.jpg") for form in ("NFC", "NFD"))
+    third = "A\u030a\u0323.jpg"
+    for name in (split, third):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ValueError, match="several files"):
+        Folder(tmp_path).find(composed)
+
+
+def test_a_row_of_a_pattern_is_a_row_of_a_manifest(tmp_path: Path) -> None:
+    (tmp_path / "7.jpg").write_bytes(b"x")
+    (tmp_path / "x.jpg").write_bytes(b"x")
+    reading, others = Folder(tmp_path).matching("{id}.*", "project")
+    assert reading.rows == [Row(None, "7.jpg", who({"entity_id": "7"}, "project"))]
+    assert others == ["x.jpg"]

@@ -1,0 +1,118 @@
+"""What the operator sees is safe to show, and says enough."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from typer.testing import CliRunner
+
+from image_ingest.superoffice.secret_schema import parse
+from image_ingest_cli.commands.secret import SCHEMES, blank
+from image_ingest_cli.main import app
+from image_ingest_cli.terminal import console
+from sandbox.superoffice.keys import private_pem, rsa_key
+
+
+def _run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(value: str) -> None:
+    file = io.StringIO()
+    console.write_csv(file, ["key"], [[value]])
+    assert list(csv.reader(io.StringIO(file.getvalue(), newline="")))[1] == [f"'{console.clean(value)}"]
+
+
+def test_cells_keep_their_text() -> None:
+    file = io.StringIO()
+    console.write_csv(file, ["a", "b", "c"], [[None, 5, 'x,"y"']])
+    assert file.getvalue() == 'a,b,c\n,5,"x,""y"""\n'
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J", "\u202egpj.exe", "\x9b31m", "\u200b", "\n", "\u2028"])
+def test_no_character_acts_on_the_terminal(evil: str) -> None:
+    assert console.clean(f"a{evil[0]}b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_markup_in_a_key_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_table(["key"], [["[red]photo[/red] :smile:.jpg"]])
+    console.say("[bold]x")
+    assert "[red]photo[/red] :smile:.jpg" in (out := capsys.readouterr().out)
+    assert "[bold]x" in out
+
+
+def test_there_are_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress("Uploading", 2) as steps:
+        steps.done()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_template_is_valid_once_it_is_filled_in(scheme: str, tmp_path: Path) -> None:
+    printed = _run("secret", "template", scheme)
+    filled = {name: value.replace("<", "").replace(">", "") for name, value in json.loads(printed.stdout).items()}
+    if "private_key" in filled:
+        filled["private_key"] = private_pem(rsa_key("partner"))
+    assert type(parse(json.dumps(filled)).scheme) is SCHEMES[scheme]
+    assert filled.keys() == blank(scheme).keys()
+    file = tmp_path / "secret.json"
+    file.write_text(json.dumps({**filled, "colour": "blue"}), encoding="utf-8-sig")
+    checked = _run("secret", "check", str(file))
+    assert checked.exit_code == 0
+    assert "colour" in checked.stderr
+
+
+def test_a_secret_is_checked_without_repeating_it(tmp_path: Path) -> None:
+    file = tmp_path / "secret.json"
+    file.write_text(json.dumps({"auth": "basic", "base_url": "http://crm.example.com", "password": "hunter2"}))
+    checked = _run("secret", "check", str(file))
+    assert checked.exit_code == 1
+    assert "username is missing" in checked.stderr
+    assert "https://" in checked.stderr
+    assert "hunter2" not in checked.output
+    file.write_text("[")
+    assert _run("secret", "check", str(file)).exit_code == 1
+    assert _run("secret", "template", "kerberos").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "region"),
+        ({"AWS_DEFAULT_REGION": "eu-north-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Check the AWS region"),
+    ],
+)
+def test_trouble_with_aws_is_no_traceback(
+    environment: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("image_ingest_cli.aws.stack._AWS", Config(retries={"total_max_attempts": 1}))
+    nothing = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
+    own = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    for name, value in {**nothing, **own, **environment}.items():
+        monkeypatch.setenv(name, value)
+    result = _run("status", "person", "1")
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_where_pictures_cannot_be_decoded_apart_the_rest_works() -> None:
+    """Windows has no `resource` module; a spreadsheet and photos it has."""
+    program = "import sys; sys.modules['resource'] = None; from image_ingest_cli.main import main; main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", program, "upload", "--help"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "--manifest" in run.stdout

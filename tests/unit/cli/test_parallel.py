@@ -1,0 +1,47 @@
+"""Many things by several threads, few of them at once in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from image_ingest_cli.parallel import in_parallel
+
+
+def test_everything_is_done_once_and_little_is_taken_ahead() -> None:
+    taken, ahead = 0, []
+
+    def things() -> Iterator[int]:
+        nonlocal taken
+        for number in range(500):
+            taken += 1
+            yield number
+
+    done = []
+    for result in in_parallel(lambda number: number * 2, things(), 4):
+        done.append(result)
+        ahead.append(taken - len(done))
+    assert sorted(done) == [number * 2 for number in range(500)]
+    assert max(ahead) <= 8
+
+
+def test_the_first_failure_ends_it_and_leaves_no_thread() -> None:
+    def work(number: int) -> int:
+        if number == 3:
+            raise ValueError("three")
+        return number
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="three"):
+        list(in_parallel(work, range(1000), 4))
+    assert threading.active_count() == before
+
+
+def test_who_stops_listening_leaves_no_thread() -> None:
+    before = threading.active_count()
+    results = in_parallel(lambda number: number, iter(range(1000)), 4)
+    next(results)
+    results.close()  # type: ignore[attr-defined]  # a generator, as seen from here
+    assert threading.active_count() == before

@@ -1,0 +1,88 @@
+"""Memory is estimated well before decoding, and no file takes more than the function has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests import ROOT
+from tests.pictures.corpus import heic
+from tests.pictures.makers import encoded
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "functions"), str(ROOT)))}
+SIZE = (1400, 1050)
+
+
+def _photo(mode: str) -> Image.Image:
+    grey = Image.effect_noise((SIZE[0] // 8, SIZE[1] // 8), 80).resize(SIZE)
+    return Image.merge("RGBA", [grey, grey.transpose(Image.Transpose.ROTATE_180), grey, grey]).convert(mode)
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: encoded(_photo("RGB"), "JPEG"),
+    "jpeg-progressive-444": lambda: encoded(_photo("RGB"), "JPEG", progressive=True, subsampling=0),
+    "jpeg-progressive-cmyk": lambda: encoded(_photo("CMYK"), "JPEG", progressive=True),
+    "png": lambda: encoded(_photo("RGB"), "PNG", compress_level=1),
+    "png-alpha": lambda: encoded(_photo("RGBA"), "PNG", compress_level=1),
+    "png-grey": lambda: encoded(_photo("L"), "PNG", compress_level=1),
+    "png-palette": lambda: encoded(_photo("L").convert("P"), "PNG", compress_level=1),
+    "gif": lambda: encoded(_photo("L").convert("P"), "GIF"),
+    "tiff-lzw": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw"),
+    "tiff-turned": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw", tiffinfo={274: 6}),
+    "webp": lambda: encoded(_photo("RGB"), "WEBP", method=0),
+    "webp-lossless-alpha": lambda: encoded(_photo("RGBA"), "WEBP", lossless=True, method=0, quality=0),
+    "bmp": lambda: encoded(_photo("RGB"), "BMP"),
+    "avif": lambda: encoded(_photo("RGB"), "AVIF", speed=10),
+    "avif-alpha-444": lambda: encoded(_photo("RGBA"), "AVIF", speed=10, subsampling="4:4:4"),
+    "heic": lambda: heic(_photo("RGB"), quality=50),
+    "heic-alpha": lambda: heic(_photo("RGBA"), quality=50),
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from Linux")
+def test_no_file_takes_more_than_was_estimated(tmp_path: Path) -> None:
+    for name, make in FILES.items():
+        (tmp_path / name).write_bytes(make())
+    command = [sys.executable, "-m", "tests.pictures.memory", *sorted(map(str, tmp_path.iterdir()))]
+    result = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    measured = {Path(name).name: figures for name, figures in json.loads(result.stdout).items()}
+    assert measured.keys() == FILES.keys()
+    assert not {name: figures for name, figures in measured.items() if figures["used"] > figures["estimated"]}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from Linux")
+@pytest.mark.parametrize("mebibytes", [320, 1024])  # with little memory the slowest files are refused at once
+def test_the_whole_corpus_stays_within_the_functions_memory_and_five_seconds(mebibytes: int) -> None:
+    seconds = 5.0
+    script = """if True:
+        import json, resource, sys
+        from image_ingest.errors import Rejected
+        from tests.pictures.corpus import CORPUS
+        from tests.pictures.checks import prepared
+        from tests.pictures.memory import computed
+
+        taken = {}
+        for sample in CORPUS:
+            source, before = sample.make(), computed()
+            try:
+                prepared(source)
+            except Rejected:
+                pass
+            taken[sample.name] = computed() - before
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        json.dump({"memory": memory, "seconds": taken}, sys.stdout)
+    """
+    environment = {**ENVIRONMENT, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(mebibytes)}
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=ROOT, check=True, capture_output=True, timeout=300
+    )
+    measured = json.loads(result.stdout)
+    assert measured["memory"] < mebibytes * 1024
+    assert max(measured["seconds"].values()) < seconds, measured["seconds"]

@@ -1,0 +1,255 @@
+"""What prepare() makes of pictures: size, orientation, colour, transparency, metadata."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from io import BytesIO
+
+import pytest
+from PIL import Image, ImageChops, ImageCms, ImageFile, ImageStat
+
+from image_ingest.deadline import Deadline
+from image_ingest.errors import Deferred, Rejected
+from image_ingest.picture.preparation import prepare
+from image_ingest.settings import Fit, PictureSettings
+from tests import ROOT
+from tests.pictures.checks import check_fields, fields_of, opened, prepared
+from tests.pictures.corpus import FIELDS, SOUND, grey_scene, heic, noise, scene, see_through
+from tests.pictures.makers import encoded, exif, plain_tiff, resized_frame
+from tests.pictures.profiles import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
+
+HOW_STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def _stored_as(orientation: int, width: int = 1200, height: int = 800) -> Image.Image:
+    turn = HOW_STORED[orientation]
+    upright = scene(width, height)
+    return upright if turn is None else upright.transpose(turn)
+
+
+def _with_orientation(orientation: int, encoder: str) -> bytes:
+    image = _stored_as(orientation)
+    if encoder == "TIFF":
+        return plain_tiff(image, orientation=orientation)
+    if encoder == "HEIF":
+        return heic(image, exif=exif(orientation)[6:], quality=90)
+    return encoded(image, encoder, exif=exif(orientation), quality=95)
+
+
+@pytest.mark.parametrize(
+    ("source", "bounds", "fit", "expected"),
+    [
+        ((2000, 1000), (500, 500), "contain", (500, 250)),
+        ((1000, 2000), (500, 400), "contain", (200, 400)),
+        ((300, 200), (1024, 1024), "contain", (300, 200)),
+        ((1000, 1), (100, 100), "contain", (100, 1)),
+        ((1, 1000), (100, 100), "contain", (1, 100)),
+        ((1025, 1024), (1024, 1024), "contain", (1024, 1023)),
+        ((2000, 1000), (300, 400), "cover", (300, 400)),
+        ((300, 200), (1024, 1024), "cover", (300, 200)),
+        ((2000, 300), (400, 400), "cover", (400, 300)),
+        ((1, 1000), (100, 100), "cover", (1, 100)),
+    ],
+)
+def test_the_result_fits_the_bounds(
+    source: tuple[int, int], bounds: tuple[int, int], fit: Fit, expected: tuple[int, int]
+) -> None:
+    settings = PictureSettings(max_width=bounds[0], max_height=bounds[1], fit=fit)
+    for encoder in ("JPEG", "PNG"):
+        picture = prepared(encoded(Image.new("RGB", source, (90, 30, 200)), encoder), settings)
+        assert (picture.width, picture.height) == expected
+        assert (picture.content_type, picture.source_format) == ("image/jpeg", encoder)
+
+
+def test_cover_keeps_the_middle() -> None:
+    stripes = Image.new("RGB", (900, 300), (255, 0, 0))
+    stripes.paste((0, 160, 0), (300, 0, 600, 300))
+    picture = prepared(encoded(stripes, "PNG"), PictureSettings(max_width=150, max_height=150, fit="cover"))
+    low, high = opened(picture).getextrema()[0]  # type: ignore[misc] # RGB has a pair for each band
+    assert (picture.width, picture.height, low) == (150, 150, 0)
+    assert high < 60
+
+
+@pytest.mark.parametrize("orientation", HOW_STORED)
+@pytest.mark.parametrize("encoder", ["JPEG", "PNG", "TIFF", "WEBP", "HEIF"])
+def test_every_orientation_comes_out_upright(orientation: int, encoder: str) -> None:
+    source = _with_orientation(orientation, encoder)
+    for fit, size in (("contain", (240, 160)), ("cover", (240, 200))):
+        settings = PictureSettings(max_width=240, max_height=200, fit=fit)  # type: ignore[arg-type] # of Fit
+        picture = prepared(source, settings)
+        assert (picture.width, picture.height) == size
+        check_fields(opened(picture), FIELDS, 20)
+
+
+def test_an_avif_turned_by_its_container_comes_out_upright() -> None:
+    check_fields(opened(prepared(_with_orientation(6, "AVIF"))), FIELDS, 20)
+
+
+@pytest.mark.parametrize("encoder", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("colorants", [None, ADOBE_RGB])
+def test_colours_are_converted_to_srgb(encoder: str, colorants: tuple[tuple[float, float, float], ...] | None) -> None:
+    profile = rgb_profile(colorants) if colorants else rgb_profile()
+    source = Image.merge(
+        "RGB", [Image.linear_gradient("L"), Image.linear_gradient("L").rotate(90), Image.new("L", (256, 256), 90)]
+    )
+    expected = ImageCms.profileToProfile(
+        source, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+    )
+    assert expected is not None
+    options = {"lossless": True} if encoder == "WEBP" else {"quality": 95} if encoder == "JPEG" else {}
+    result = opened(prepared(encoded(source, encoder, icc_profile=profile, **options)))
+    assert max(ImageStat.Stat(ImageChops.difference(result, expected)).mean) < 4
+    assert max(ImageStat.Stat(ImageChops.difference(source, expected)).mean) > 6, "the profile would make no difference"
+
+
+def test_cmyk_black_stays_black_by_black_point_compensation() -> None:
+    ink = Image.new("CMYK", (60, 60), (0, 0, 0, 255))
+    black = fields_of(opened(prepared(encoded(ink, "TIFF", icc_profile=cmyk_profile()))))[0]
+    assert max(black[:3]) < 8
+
+
+def test_a_grey_profile_is_applied() -> None:
+    middle = fields_of(opened(prepared(encoded(Image.new("L", (60, 60), 128), "PNG", icc_profile=grey_profile()))))[0]
+    assert abs(middle[0] - 146) < 4
+
+
+def test_a_profile_that_does_not_fit_is_ignored() -> None:
+    source = encoded(scene(), "PNG", icc_profile=grey_profile())
+    check_fields(opened(prepared(source)), FIELDS, 6)
+
+
+def test_hidden_colours_do_not_bleed_into_the_result() -> None:
+    source = Image.new("RGBA", (400, 400), (255, 0, 0, 255))
+    for x in range(0, 400, 2):
+        source.paste((0, 255, 0, 0), (x, 0, x + 1, 400))
+    result = opened(prepared(encoded(source, "PNG"), PictureSettings(max_width=40, max_height=40)))
+    assert result.mode == "RGBA"
+    red, green, _, alpha = fields_of(result)[0]
+    assert (red > 250, green < 5, 100 < alpha < 155) == (True, True, True)
+
+
+def test_one_transparent_pixel_keeps_transparency() -> None:
+    source = noise(1500, 1200).convert("RGBA")
+    assert prepared(encoded(source, "PNG", compress_level=0)).content_type == "image/jpeg"
+    source.putpixel((700, 700), (0, 0, 0, 0))
+    assert prepared(encoded(source, "PNG", compress_level=0)).content_type == "image/png"
+
+
+def test_grey_with_alpha_stays_grey_with_alpha() -> None:
+    assert opened(prepared(encoded(see_through().convert("LA"), "PNG"))).mode == "LA"
+
+
+def test_a_palette_stays_a_palette() -> None:
+    drawing = scene(1600, 1200).quantize(8)
+    small, large = prepared(encoded(drawing.resize((300, 200)), "PNG")), prepared(encoded(drawing, "GIF"))
+    assert (opened(small).mode, opened(large).mode) == ("P", "P")
+    assert small.data.count(b"PLTE") == 1
+    assert len(small.data) < 1000
+
+
+def test_deep_grey_is_scaled_not_clipped() -> None:
+    ramp = Image.new("I", (256, 4))
+    ramp.putdata([x * 257 for _ in range(4) for x in range(256)])
+    for encoder in ("PNG", "TIFF"):
+        result = opened(prepared(encoded(ramp.convert("I;16"), encoder), PictureSettings(jpeg_quality=95)))
+        assert all(abs(int(result.getpixel((x, 2))) - x) <= 3 for x in range(0, 256, 5))  # type: ignore[arg-type] # L
+
+
+def test_type_stays_sharp_where_a_photo_would_be_decoded_coarsely() -> None:
+    page = Image.new("L", (1500, 1500), 255)
+    for x, y in itertools.product(range(0, 1500, 9), range(0, 1500, 15)):
+        page.paste(0, (x, y, x + 3, y + 9))
+    source, size = encoded(page, "JPEG", quality=95), (500, 500)
+    result = opened(prepared(source, PictureSettings(max_width=500, max_height=500, jpeg_quality=95)))
+    with Image.open(BytesIO(source), formats=("JPEG",)) as whole:
+        reference = whole.resize(size, Image.Resampling.LANCZOS)
+    assert ImageStat.Stat(ImageChops.difference(result, reference)).rms[0] < 5
+
+
+def test_nothing_of_the_metadata_is_left() -> None:
+    for sample in SOUND:
+        if sample.name.endswith("metadata"):
+            assert b"private" in sample.make()
+            assert b"private" not in prepared(sample.make()).data
+
+
+def test_the_limit_of_pixels_is_the_operators() -> None:
+    source = resized_frame(encoded(grey_scene(), "JPEG"), 20_000, 10_000)
+    with pytest.raises(Rejected) as refusal:
+        prepared(source)
+    assert refusal.value.code == "image.too-many-pixels"
+    assert prepared(source, PictureSettings(max_source_pixels=200_000_000)).width == 1024
+
+
+def test_the_functions_memory_bounds_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = encoded(Image.new("RGB", (5000, 4000)), "WEBP", method=0)
+    assert prepared(source).width == 1024
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+    with pytest.raises(Rejected, match="MiB") as refusal:
+        prepared(source)
+    assert refusal.value.code == "image.too-many-pixels"
+
+
+def test_without_time_left_it_is_deferred() -> None:
+    with pytest.raises(Deferred) as deferral:
+        prepare(encoded(scene(), "PNG"), PictureSettings(), Deadline(0.1))
+    assert deferral.value.code == "worker.out-of-time"
+
+
+def test_pillow_is_left_as_it_was() -> None:
+    before = (dict(Image.OPEN), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+    prepared(heic(scene()))
+    prepared(encoded(scene(), "TIFF"))
+    assert "HEIF" not in set(Image.OPEN) - set(before[0])
+    assert before[1:] == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+
+
+@pytest.mark.parametrize("encoder", ["JPEG", "WEBP"])
+def test_a_process_started_ahead_makes_the_same_picture(encoder: str) -> None:
+    """In a process of its own, where no other test has loaded the format's decoder."""
+    script = f"""if True:
+        from image_ingest.deadline import Deadline
+        from contextlib import closing
+        from image_ingest.picture.preparation import Preparation, prepare
+        from image_ingest.settings import PictureSettings
+        from tests.pictures.corpus import scene
+        from tests.pictures.makers import encoded
+        source = encoded(scene(), "{encoder}")
+        with closing(Preparation()) as preparation:
+            preparation.start()
+            preparation.file.write(source)
+            assert preparation.sha256() == __import__("hashlib").sha256(source).hexdigest()
+            ahead = preparation.picture(PictureSettings(), Deadline(20))
+        assert ahead == prepare(source, PictureSettings(), Deadline(20))
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "functions"), str(ROOT)))}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=60)
+
+
+def test_importing_costs_nothing_before_a_picture_comes() -> None:
+    script = """if True:
+        import sys, image_ingest.picture.preparation as picture
+        assert not {"PIL", "pillow_heif"} & sys.modules.keys()
+        from io import BytesIO
+        from PIL import Image
+        from image_ingest.deadline import Deadline
+        from image_ingest.settings import PictureSettings
+        buffer = BytesIO()
+        Image.new("RGB", (9, 9)).save(buffer, "JPEG")
+        picture.prepare(buffer.getvalue(), PictureSettings(), Deadline(20))
+        assert not {"pillow_heif", "PIL.WebPImagePlugin", "PIL.AvifImagePlugin"} & sys.modules.keys()
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "functions")}
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, env=environment, timeout=60)

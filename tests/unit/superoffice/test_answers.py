@@ -1,0 +1,262 @@
+"""What SuperOffice's answers mean: the table of the catalogue, and no blob id from anything but a blob id."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from image_ingest.errors import Deferred, IngestError, Rejected
+from image_ingest.superoffice.responses import blob_id, retry_after, service_document, timestamp
+from image_ingest.superoffice.transport import Answer
+
+NOW = 1_763_784_000.0  # 2025-11-22T04:00:00Z
+JSON_ERROR = b'{"Error": true, "ErrorType": "SoException", "ErrorMessage": "No such person.", "ErrorSource": "x"}'
+XML_ERROR = b'<?xml version="1.0"?><E xmlns="urn:x"><Error>true</Error><ErrorMessage>No such person.</ErrorMessage></E>'
+PAGES = (
+    b"",
+    b"<html><body>Not Found</body></html>",
+    b'{"Message": "No HTTP resource"}',
+    b"null",
+    b"[]",
+    b"\xff\xfe\x00",
+)
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, CaseInsensitiveDict(named), body)
+
+
+def outcome(got: Answer, *, system_user: bool = False) -> IngestError:
+    with pytest.raises(IngestError) as caught:
+        blob_id(got, system_user=system_user, redact=str, now=NOW)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"59",
+        b" 59\r\n",
+        b"\xef\xbb\xbf59",
+        b"<int>59</int>",
+        b'<?xml version="1.0" encoding="utf-8"?>\n<int xmlns="http://schemas.microsoft.com/2003/10/Serialization/">59</int>',
+        b"<a:Int32 xmlns:a='urn:x'> 59 </a:Int32>\n",
+    ],
+)
+def test_a_blob_id_in_json_or_xml(body: bytes) -> None:
+    assert blob_id(answer(200, body), system_user=True, redact=str, now=NOW) == 59
+
+
+def test_the_greatest_blob_id() -> None:
+    assert blob_id(answer(200, b"2147483647"), system_user=False, redact=str, now=NOW) == 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *PAGES,
+        b"0",
+        b"-1",
+        b"2147483648",
+        b"59.0",
+        b"5e1",
+        b"0059",
+        b"true",
+        b'"59"',
+        b"[59]",
+        b'{"BlobId": 59}',
+        "\uff15\uff19".encode(),
+        b"59 60",
+        b"<html>59</html>",
+        b"<HTML lang='en'>59</HTML>",
+        b"<int>59</long>",
+        b"<int>0</int>",
+        b"<a><b>59</b></a>",
+        b'<!DOCTYPE x [<!ENTITY y "59">]><int>&y;</int>',
+        b"<int>5<!-- -->9</int>",
+        b"9" * 60_000,
+        b"[" * 60_000,
+    ],
+)
+def test_anything_else_with_200_is_no_blob_id(body: bytes) -> None:
+    error = outcome(answer(200, body, Content_Type="text/html; charset=utf-8"))
+    assert isinstance(error, Deferred)
+    assert error.code == "superoffice.unexpected-answer"
+
+
+def test_a_body_that_was_cut_off_is_no_blob_id() -> None:
+    cut = Answer(200, CaseInsensitiveDict(), b"59", truncated=True)
+    assert outcome(cut).code == "superoffice.unexpected-answer"
+
+
+@pytest.mark.parametrize("body", [JSON_ERROR, XML_ERROR], ids=["json", "xml"])
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "superoffice.bad-request", Rejected),
+        (422, "superoffice.bad-request", Rejected),
+        (404, "superoffice.not-found", Rejected),
+        (403, "superoffice.forbidden", Rejected),
+        (401, "superoffice.unauthorized", Deferred),
+    ],
+)
+def test_superoffices_own_errors(body: bytes, status: int, code: str, kind: type[IngestError]) -> None:
+    error = outcome(answer(status, body))
+    assert (error.code, type(error)) == (code, kind)
+    assert "No such person" in error.message
+
+
+def test_a_system_user_is_never_forbidden_for_one_record_only() -> None:
+    assert outcome(answer(403, JSON_ERROR), system_user=True).code == "superoffice.unauthorized"
+
+
+@pytest.mark.parametrize("body", PAGES)
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+@pytest.mark.parametrize("system_user", [True, False])
+def test_the_same_statuses_from_something_in_between_give_no_photo_up(
+    body: bytes, status: int, *, system_user: bool
+) -> None:
+    error = outcome(answer(status, body), system_user=system_user)
+    assert (error.code, type(error)) == ("superoffice.unexpected-answer", Deferred)
+
+
+def test_an_error_body_with_a_document_type_is_not_superoffices() -> None:
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><E><ErrorMessage>&a;&a;&a;</ErrorMessage></E>'
+    assert outcome(answer(400, bomb)).code == "superoffice.unexpected-answer"
+
+
+@pytest.mark.parametrize("body", [b"", JSON_ERROR, PAGES[1]])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "superoffice.unauthorized"),
+        (405, "superoffice.unexpected-answer"),
+        (413, "superoffice.bad-request"),
+        (415, "superoffice.bad-request"),
+        (421, "superoffice.misdirected"),
+        (429, "superoffice.rate-limited"),
+        (500, "superoffice.unavailable"),
+        (501, "superoffice.unexpected-answer"),
+        (502, "superoffice.unavailable"),
+        (503, "superoffice.unavailable"),
+        (599, "superoffice.unavailable"),
+        (201, "superoffice.unexpected-answer"),
+        (204, "superoffice.unexpected-answer"),
+        (302, "superoffice.unexpected-answer"),
+        (307, "superoffice.unexpected-answer"),
+        (402, "superoffice.unexpected-answer"),
+        (409, "superoffice.unexpected-answer"),
+        (600, "superoffice.unexpected-answer"),
+    ],
+)
+def test_every_other_status_whatever_the_body(status: int, code: str, body: bytes) -> None:
+    assert outcome(answer(status, body)).code == code
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Sat, 22 Nov 2025 04:02:00 GMT", 120),
+        ("Saturday, 22-Nov-25 04:02:00 GMT", 120),
+        ("Sat, 22 Nov 2025 03:00:00 GMT", 0),
+        ("", None),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("9" * 40, None),
+        ("١٢٠", None),
+        ("Sat, 99 Nov 2025 04:02:00 GMT", None),
+    ],
+)
+def test_retry_after_in_seconds_or_as_a_date(value: str, seconds: float | None) -> None:
+    assert retry_after(answer(503, Retry_After=value), NOW) == seconds
+
+
+def test_retry_after_is_passed_on() -> None:
+    error = outcome(answer(429, Retry_After="77"))
+    assert isinstance(error, Deferred)
+    assert error.retry_after == 77
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2025-11-22T04:00:00.9342965Z", NOW + 0.934296),
+        ("2025-11-22T05:00:00+01:00", NOW),
+        ("2025-11-22T04:00:00", NOW),
+        ("tomorrow", None),
+        ("", None),
+        (None, None),
+        (7, None),
+        ("9999-99-99T00:00:00Z", None),
+    ],
+)
+def test_timestamps(text: object, seconds: float | None) -> None:
+    assert timestamp(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "credentials.invalid"),
+        (401, "credentials.invalid"),
+        (404, "credentials.invalid"),
+        (429, "superoffice.rate-limited"),
+        (500, "superoffice.unavailable"),
+        (501, "superoffice.unavailable"),
+        (503, "superoffice.unavailable"),
+        (302, "superoffice.unexpected-answer"),
+        (204, "superoffice.unexpected-answer"),
+    ],
+)
+def test_the_login_and_state_services_refusals(status: int, code: str) -> None:
+    with pytest.raises(Deferred) as caught:
+        service_document(answer(status, Retry_After="9"), "login service", str, NOW)
+    assert (caught.value.code, caught.value.retry_after) == (code, 9)
+
+
+@pytest.mark.parametrize("body", [*PAGES[:2], *PAGES[3:], b"59"])
+def test_a_service_that_answers_no_object(body: bytes) -> None:
+    with pytest.raises(Deferred) as caught:
+        service_document(answer(200, body), "login service", str, NOW)
+    assert caught.value.code == "superoffice.unexpected-answer"
+
+
+def test_oauth_errors_carry_their_reason() -> None:
+    body = json.dumps({"error": "invalid_grant", "error_description": "Revoked"}).encode()
+    with pytest.raises(Deferred, match=r"answered 400: invalid_grant: Revoked\."):
+        service_document(answer(400, body), "login service", str, NOW)
+
+
+def test_foreign_text_is_bounded_one_line_and_without_secrets() -> None:
+    body = json.dumps({"ErrorMessage": "token c4nary\r\n\x00" + "x" * 5000}).encode()
+    with pytest.raises(Rejected) as caught:
+        blob_id(answer(400, body), system_user=False, redact=lambda text: text.replace("c4nary", "***"), now=NOW)
+    assert "c4nary" not in caught.value.message
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 400
+
+
+@given(
+    status=st.integers(100, 999),
+    body=st.binary(max_size=200),
+    header=st.text(max_size=40),
+    system_user=st.booleans(),
+)
+@settings(max_examples=200, derandomize=True, deadline=None)
+def test_no_answer_raises_anything_but_a_code(status: int, body: bytes, header: str, *, system_user: bool) -> None:
+    try:
+        number = blob_id(
+            answer(status, body, Retry_After=header, Content_Type=header), system_user=system_user, redact=str, now=NOW
+        )
+    except IngestError:
+        return
+    assert status == 200
+    assert 1 <= number <= 2**31 - 1
