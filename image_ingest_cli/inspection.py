@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from dataclasses import replace
 
 from image_ingest.aws.objects import Gone, StoredObject
 from image_ingest.deadline import Deadline
@@ -14,7 +13,8 @@ from image_ingest.events import Upload
 from image_ingest.ingest import check_readable, mark_of, picture_settings_for
 from image_ingest.ledger.claims import settled
 from image_ingest.outcome import Outcome
-from image_ingest.picture.preparation import Picture, Preparation
+from image_ingest.picture import Picture, Preparation
+from image_ingest.settings import DEFAULT_MEMORY_MIB
 from image_ingest.target import Target, target_of
 from image_ingest_cli.aws.ledger import held_seconds
 from image_ingest_cli.aws.stack import Stack
@@ -22,7 +22,6 @@ from image_ingest_cli.errors import Trouble
 from image_ingest_cli.prediction import Inspection, Prediction
 
 _PICTURE_SECONDS = 60.0
-_MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 
 
 def inspect(stack: Stack, upload: Upload, *, past_picture: bool = False) -> Inspection:
@@ -62,9 +61,10 @@ def _follow(stack: Stack, inspection: Inspection, *, past_picture: bool) -> Pred
 
 def _picture(stack: Stack, obj: StoredObject, target: Target) -> Picture:
     settings = picture_settings_for(target, stack.settings.picture)
-    with _memory_of(stack), closing(Preparation()) as preparation:
+    settings = replace(settings, function_memory=int(stack.function.get("MemorySize", DEFAULT_MEMORY_MIB)) * 2**20)
+    with closing(Preparation()) as preparation:
         stack.objects.copy(obj, preparation.file)
-        return preparation.picture(settings, Deadline(_PICTURE_SECONDS))
+        return preparation.make_picture(settings, Deadline(_PICTURE_SECONDS))
 
 
 def _acceptance(stack: Stack, target: Target) -> Prediction:
@@ -79,16 +79,3 @@ def _acceptance(stack: Stack, target: Target) -> Prediction:
         return Prediction("stored")
     code = "superoffice.bad-request" if target.entity_type == "person" else "superoffice.not-found"
     return Prediction("rejected", code, f"SuperOffice has no {target.entity_type} {target.entity_id}.")
-
-
-@contextmanager
-def _memory_of(stack: Stack) -> Iterator[None]:
-    """The decoder's limit follows from the function's memory, which Lambda tells in the environment."""
-    before = os.environ.get(_MEMORY)
-    os.environ[_MEMORY] = str(stack.function.get("MemorySize", ""))
-    try:
-        yield
-    finally:
-        os.environ.pop(_MEMORY)
-        if before is not None:
-            os.environ[_MEMORY] = before

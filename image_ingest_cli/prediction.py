@@ -13,7 +13,7 @@ from image_ingest.outcome import Outcome
 from image_ingest.target import Target
 
 if TYPE_CHECKING:
-    from image_ingest.picture.preparation import Picture
+    from image_ingest.picture import Picture
 
 
 @dataclass(frozen=True)

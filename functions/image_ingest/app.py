@@ -35,7 +35,7 @@ from image_ingest.ingest import Ingest
 from image_ingest.ledger.claims import Ledger
 from image_ingest.ledger.table import Table
 from image_ingest.outcome import Result
-from image_ingest.picture.preparation import warm_up
+from image_ingest.picture import warm_up
 from image_ingest.report import Report
 from image_ingest.settings import InvalidSettings, Settings
 from image_ingest.superoffice import SecretSource, SuperOffice

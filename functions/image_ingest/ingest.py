@@ -16,7 +16,7 @@ from image_ingest.events import Delivery, Ignored, Notice, Unrecognised, Upload,
 from image_ingest.ledger.claims import CRASH_LIMIT, Claim, Ledger, Settled, StoredPicture
 from image_ingest.ledger.order import Mark, is_time
 from image_ingest.outcome import Measures, Outcome, Result
-from image_ingest.picture.preparation import Picture, Preparation
+from image_ingest.picture import Picture, Preparation
 from image_ingest.report import Report
 from image_ingest.settings import PictureSettings, Settings
 from image_ingest.superoffice import Calls, SuperOffice
@@ -142,7 +142,7 @@ class Ingest:
                 preparation.start()
             self._objects.copy(obj, preparation.file)
             attempt.measures.source_bytes = obj.size
-            sha256 = preparation.sha256()
+            sha256 = preparation.compute_sha256()
             unchanged = self._unchanged(claim.stored, sha256, settings)
             if unchanged is not None:
                 self._ledger.record_stored(claim, unchanged, tenant)
@@ -235,7 +235,7 @@ def _description(settings: PictureSettings) -> str:
 def _timed_picture(preparation: Preparation, settings: PictureSettings, attempt: _Attempt) -> Picture:
     began = time.perf_counter()
     try:
-        picture = preparation.picture(settings, attempt.deadline)
+        picture = preparation.make_picture(settings, attempt.deadline)
     finally:
         attempt.measures.picture_milliseconds = (time.perf_counter() - began) * 1000
     attempt.measures.source_format = picture.source_format

@@ -9,6 +9,9 @@ from typing import Literal, TypeVar, cast
 
 Fit = Literal["contain", "cover"]
 UploadEncoding = Literal["raw", "multipart"]
+
+MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"  # set by Lambda, in MiB
+DEFAULT_MEMORY_MIB = 1024  # outside Lambda
 _T = TypeVar("_T")
 
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -27,6 +30,7 @@ class PictureSettings:
     fit: Fit = "contain"
     jpeg_quality: int = 85
     max_source_pixels: int = 100_000_000
+    function_memory: int = DEFAULT_MEMORY_MIB * 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Settings:
                 fit=cast("Fit", read.choice("IMAGE_FIT", ("contain", "cover"))),
                 jpeg_quality=read.integer("IMAGE_JPEG_QUALITY", 85, 1, 95),
                 max_source_pixels=read.integer("IMAGE_MAX_SOURCE_PIXELS", 100_000_000, 1, 2**31 - 1),
+                function_memory=2**20 * read.integer(MEMORY_VARIABLE, DEFAULT_MEMORY_MIB, 1, 1_000_000),
             ),
             superoffice=SuperOfficeSettings(
                 upload_encoding=cast(

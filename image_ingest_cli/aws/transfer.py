@@ -17,14 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from image_ingest.aws.errors import deferral, http_status
 from image_ingest.errors import Rejected
 from image_ingest.ledger.order import Mark
-from image_ingest.picture.formats import sniff
+from image_ingest.picture import HEAD_BYTES, identify_format
 from image_ingest.target import Target, target_of
 from image_ingest_cli.aws.stack import WORKERS, Stack
 from image_ingest_cli.parallel import in_parallel
 
 Action = Literal["uploaded", "present", "failed"]
 
-_HEAD_BYTES = 512
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _CONTENT_TYPES = {"HEIF": "image/heic"}
@@ -60,9 +59,9 @@ def photo(path: Path, name: str, line: int | None, target: Target, *, prefix: st
     if size > max_bytes:
         raise ValueError(f"the file has {size} bytes; the function takes at most {max_bytes} (ImageMaxSourceBytes)")
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     try:
-        kind = sniff(head)
+        kind = identify_format(head)
     except Rejected as refusal:
         raise ValueError(refusal.message) from None
     suffix = path.suffix.lower()

@@ -41,7 +41,7 @@ OURS = {
     "requests": "import requests",
     "the function's own code": "import image_ingest.app",
     "wiring: four clients, settings, logger": "image_ingest.app._worker()",
-    "Pillow, and a first conversion": "from image_ingest.picture.preparation import warm_up; warm_up()",
+    "Pillow, and a first conversion": "from image_ingest.picture import warm_up; warm_up()",
 }
 TUTORIAL = {
     "a tutorial's handler": (

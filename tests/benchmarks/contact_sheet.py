@@ -12,7 +12,7 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from image_ingest.deadline import Deadline
-from image_ingest.picture.preparation import prepare
+from image_ingest.picture import prepare
 from image_ingest.settings import PictureSettings
 from tests import ROOT
 from tests.pictures.corpus import heic

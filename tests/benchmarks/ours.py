@@ -14,9 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from image_ingest.deadline import Deadline
-from image_ingest.picture import preparation as picture
-from image_ingest.picture.isolation import reap
-from image_ingest.picture.preparation import Preparation, prepare
+from image_ingest.picture import Preparation, prepare, reap_children, warm_up
 from image_ingest.settings import PictureSettings
 
 _DOWNLOAD_SECONDS = 0.03  # what S3 takes at least for a photo
@@ -34,7 +32,7 @@ def milliseconds(source: bytes, box: int) -> float:
         while time.perf_counter() < started + _DOWNLOAD_SECONDS:  # awake, as the other contestants are
             pass
         there = time.perf_counter()
-        preparation.picture(settings, Deadline(120))
+        preparation.make_picture(settings, Deadline(120))
         return (started - began + time.perf_counter() - there) * 1000
 
 
@@ -50,12 +48,12 @@ def made(source: bytes, box: int) -> bytes:
     with closing(Preparation()) as preparation:
         preparation.start()
         preparation.file.write(source)
-        return preparation.picture(PictureSettings(max_width=box, max_height=box), Deadline(120)).data
+        return preparation.make_picture(PictureSettings(max_width=box, max_height=box), Deadline(120)).data
 
 
 def peak(source: bytes, box: int) -> float:
     """MiB that a picture's child holds at most, the photo among them, beyond what a child without work holds."""
-    picture.warm_up()
+    warm_up()
     with closing(Preparation()) as preparation:
         preparation.start()
     idle = _largest_child()
@@ -64,12 +62,12 @@ def peak(source: bytes, box: int) -> float:
 
 
 def _largest_child() -> int:
-    reap()
+    reap_children()
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def main() -> None:
-    picture.warm_up()
+    warm_up()
     timed = late_milliseconds if "--late" in sys.argv else milliseconds
     for line in sys.stdin:
         order = json.loads(line)

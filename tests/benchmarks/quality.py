@@ -34,7 +34,7 @@ def similarities(box: int, ratios: tuple[float, ...]) -> dict[str, float]:
 def _similarity(source: bytes, box: int) -> float:
     """Of the result before it is encoded."""
     settings = PictureSettings(max_width=box, max_height=box)
-    _, result = pipeline.shrunk(source, "JPEG", settings, 2**40)
+    _, result = pipeline.shrink_source(source, "JPEG", settings, 2**40)
     with Image.open(BytesIO(source)) as whole:
         reference = whole.resize(result.size, Image.Resampling.LANCZOS)
     return ssim(result, reference)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from image_ingest.aws.objects import Objects, StoredObject
 from image_ingest.errors import IngestDeferred
-from image_ingest.picture.isolation import reap
+from image_ingest.picture import reap_children
 from image_ingest.settings import InvalidSettings
 from sandbox.superoffice import AUTHS
 from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, Stack, photo
@@ -200,7 +200,7 @@ def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
         download(objects, obj, file)
 
     monkeypatch.setattr(Objects, "copy", watched)
-    reap()
+    reap_children()
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
     assert len(children[0].split()) == 1
 
@@ -490,7 +490,7 @@ def test_an_error_in_the_function_itself_defers_and_tells_no_more_than_where(
     def broken(*_: object) -> None:
         raise RuntimeError("Kari Nordmann, born 1970")
 
-    monkeypatch.setattr("image_ingest.picture.preparation.Preparation.picture", broken)
+    monkeypatch.setattr("image_ingest.picture.Preparation.make_picture", broken)
     with pytest.raises(IngestDeferred, match=r"worker\.failed"):
         stack.invoke({"Records": [stack.put("x.jpg", photo())]})
     assert stack.item()["error_message"].startswith("An unexpected RuntimeError in test_uploads.py:")

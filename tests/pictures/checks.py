@@ -9,7 +9,7 @@ from io import BytesIO
 from PIL import Image
 
 from image_ingest.deadline import Deadline
-from image_ingest.picture.preparation import Picture, prepare
+from image_ingest.picture import Picture, prepare
 from image_ingest.settings import PictureSettings
 
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}

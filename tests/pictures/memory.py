@@ -13,11 +13,10 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-from image_ingest.picture import pipeline
-from image_ingest.picture.formats import import_decoder, open_as, sniff
-from image_ingest.picture.geometry import PHOTO_MARGIN, draft, plan
-from image_ingest.picture.isolation import reap
-from image_ingest.picture.limits import estimate
+from image_ingest.picture import identify_format, pipeline, reap_children
+from image_ingest.picture.formats import import_decoder, open_image
+from image_ingest.picture.geometry import PHOTO_MARGIN, plan_resize, reduce_decoding
+from image_ingest.picture.limits import estimate_memory
 from image_ingest.settings import PictureSettings
 
 SETTINGS = PictureSettings(max_width=512, max_height=512)
@@ -39,7 +38,7 @@ def peak(work: Callable[[], object]) -> int:
 
 def computed() -> float:
     """Seconds of computing by this process and its ended children so far."""
-    reap()
+    reap_children()
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -47,7 +46,7 @@ def computed() -> float:
 def convert(path: Path) -> None:
     """Prepares the file without a limit of memory."""
     source = path.read_bytes()
-    pipeline.convert(source, sniff(source), SETTINGS, 2**40)
+    pipeline.make_picture(source, identify_format(source), SETTINGS, 2**40)
 
 
 def read(path: Path) -> None:
@@ -58,16 +57,16 @@ def read(path: Path) -> None:
 def estimated(path: Path) -> int:
     """What the limits module expects of the file."""
     source = path.read_bytes()
-    image = open_as(sniff(source), source)
-    goal = plan(image.size, SETTINGS, sideways=False)
-    draft(image, goal, PHOTO_MARGIN)
-    return estimate(image, source, goal.size)
+    image = open_image(identify_format(source), source)
+    goal = plan_resize(image.size, SETTINGS, sideways=False)
+    reduce_decoding(image, goal, PHOTO_MARGIN)
+    return estimate_memory(image, source, goal.size)
 
 
 def measure(path: Path) -> dict[str, int]:
     """Bytes: `used` beyond reading the file, and `estimated`."""
     with path.open("rb") as file:
-        import_decoder(sniff(BytesIO(file.read(300)).getvalue()))
+        import_decoder(identify_format(BytesIO(file.read(300)).getvalue()))
     used = peak(lambda: convert(path)) - peak(lambda: read(path))
     guess = peak_of_estimate(path)
     return {"used": used, "estimated": guess}

@@ -27,7 +27,7 @@ from image_ingest.errors import Deferred, Rejected
 from image_ingest.ledger import claims as ledger
 from image_ingest.ledger.order import Mark
 from image_ingest.ledger.table import Table
-from image_ingest.picture.preparation import Picture
+from image_ingest.picture import Picture
 from image_ingest.settings import Settings
 from image_ingest.target import Target
 from tests.simulation.promises import PromiseBroken, Promises, Upload
@@ -460,10 +460,10 @@ def _decoding(world: World) -> Iterator[None]:
         def start(self) -> None:
             pass
 
-        def sha256(self) -> str:
+        def compute_sha256(self) -> str:
             return sha256(self.file.getvalue()).hexdigest()
 
-        def picture(self, settings: object, deadline: Deadline) -> Picture:
+        def make_picture(self, settings: object, deadline: Deadline) -> Picture:
             source = self.file.getvalue()
             verdict = world.ask(f"decode {source.decode()}", faults.DECODE, deadline.bound(20.0))
             if verdict == faults.DIES or source.startswith(b"deadly"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.picture.preparation import Picture
+from image_ingest.picture import Picture
 from image_ingest.superoffice import Calls
 from image_ingest.target import Target
 from tests.simulation.promises import Put

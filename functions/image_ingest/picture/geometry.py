@@ -1,4 +1,4 @@
-"""Which part of the source becomes how large a result, and how much detail a JPEG decoder must deliver for it."""
+"""Which part of the source becomes how large a result, and at which size a JPEG is decoded for it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Plan:
     size: Size
     box: Box
 
-    def scaled(self, factor: float) -> Plan:
+    def shrink(self, factor: float) -> Plan:
         """The same plan for a source decoded at 1/`factor` of its size."""
         left, top, right, bottom = self.box
         return Plan(self.size, (left / factor, top / factor, right / factor, bottom / factor))
 
 
-def plan(source: Size, settings: PictureSettings, *, sideways: bool) -> Plan:
-    """`sideways`: width and height change places on the way upright, so the bounds do here."""
+def plan_resize(source: Size, settings: PictureSettings, *, sideways: bool) -> Plan:
+    """`sideways`: turning upright exchanges width and height, so the bounds are exchanged here."""
     bounds = (settings.max_width, settings.max_height)
     if sideways:
         bounds = (bounds[1], bounds[0])
@@ -45,7 +45,7 @@ def _contain(source: Size, bounds: Size) -> Plan:
 
 
 def _cover(source: Size, bounds: Size) -> Plan:
-    """Fills the bounds as far as that does not enlarge, and cuts what is over, evenly on both sides."""
+    """Fills the bounds as far as that does not enlarge, and crops the rest equally on both sides."""
     (width, height), scale = source, min(1.0, max(bounds[0] / source[0], bounds[1] / source[1]))
     size = max(1, min(bounds[0], round(width * scale))), max(1, min(bounds[1], round(height * scale)))
     across, down = min(width, size[0] / scale), min(height, size[1] / scale)
@@ -55,10 +55,10 @@ def _cover(source: Size, bounds: Size) -> Plan:
     return Plan(size, (left, top, left + across, top + down))
 
 
-def draft(image: ImageFile, goal: Plan, margin: float) -> float:
-    """Has a JPEG decoded at 1/8, 1/4, 3/8 or 1/2 where that keeps enough detail; returns by how much it is smaller.
+def reduce_decoding(image: ImageFile, goal: Plan, margin: float) -> float:
+    """Has a JPEG decoded at 1/8, 1/4, 3/8 or 1/2 if that keeps enough detail; returns the factor by which it shrinks.
 
-    What Pillow's own `draft` does, which knows no 3/8; libjpeg takes the next larger eighths for 1/3 (libjpeg.txt).
+    Does what Pillow's own `draft` does, which lacks 3/8: libjpeg takes the next larger eighths for 1/3 (libjpeg.txt).
     """
     if image.format != "JPEG":
         return 1.0
@@ -66,12 +66,14 @@ def draft(image: ImageFile, goal: Plan, margin: float) -> float:
     needed = margin * max(goal.size[0] / (right - left), goal.size[1] / (bottom - top))
     for denominator, eighths in _JPEG_SCALES:
         if 8 * needed <= eighths:
-            image._size = width, height = _eighths(image.width, eighths), _eighths(image.height, eighths)  # noqa: SLF001
-            image.tile = [image.tile[0]._replace(extents=(0, 0, width, height))]
+            size = scale_side(image.width, eighths), scale_side(image.height, eighths)
+            image._size = size  # noqa: SLF001  # as Pillow's own `draft` sets it
+            image.tile = [image.tile[0]._replace(extents=(0, 0, *size))]
             image.decoderconfig = (denominator, 0)
             return 8 / eighths
     return 1.0
 
 
-def _eighths(side: int, eighths: int) -> int:
+def scale_side(side: int, eighths: int) -> int:
+    """What libjpeg makes of a side: `eighths` of it, rounded up."""
     return -(-side * eighths // 8)

@@ -1,8 +1,8 @@
 """Runs work on hostile bytes in a forked child with limits of its own.
 
-The child can be started ahead, so that it is warm when its work comes. It reads the source from a file in memory that
-it shares with its parent, answers through a socket, and leaves by `os._exit`: it runs nothing of the parent's (exit
-handlers, buffers), writes to no stream of the parent's, and whatever it breaks is gone with it.
+The child can be started before its work arrives, so that it has warmed up by then. It reads the source from a file in
+memory that it shares with its parent, answers through a socket, and leaves by `os._exit`: it runs nothing of the
+parent's (exit handlers, buffers), writes to no stream of the parent's, and whatever it breaks ends with it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _READY = b"\1"
 _OUT_OF_MEMORY = 87  # the child's exit status for a MemoryError
 _SOURCE_FD, _PARENT_FD, _FIRST_OTHER_FD = 3, 4, 5
 _CHUNK = 1 << 20
-_FORKING = threading.Lock()  # the filters of warnings are the whole process's
-_KILLED: list[int] = []  # children to be waited for with the next one, as it takes the system a while to end them
+_FORKING = threading.Lock()  # warning filters belong to the whole process
+_killed: list[int] = []  # children to wait for before the next one starts: the system takes a while to end them
 
 
 class ChildDied(Exception):
@@ -50,7 +50,7 @@ class ChildDied(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the child may take: bytes beside what it starts with and the source, seconds of computing, on the wall."""
+    """Bytes in addition to the source and to what the child starts with; seconds of computing; seconds that pass."""
 
     memory: int
     cpu_seconds: int
@@ -77,40 +77,40 @@ class _Child:
 class Isolation:
     """One piece of work on what is written to `file`, in a child process of its own.
 
-    The child calls `get_ready()` as soon as it starts, and `work(order, source)` when it is told to run. A failure of
-    the first is nothing that the source could cause: `no-process`.
+    The child calls `warm_up()` as soon as it starts, and `work(order, source)` when it is told to run. A failure of
+    the first cannot be caused by the source: `no-process`.
     """
 
-    def __init__(self, get_ready: Callable[[], None], work: Work) -> None:
+    def __init__(self, warm_up: Callable[[], None], work: Work) -> None:
         """Raises ChildDied `no-process`."""
-        self.file = _shared_file()
-        self._get_ready = get_ready
+        self.file = _open_shared_file()
+        self._warm_up = warm_up
         self._work = work
         self._child: _Child | None = None
 
     def start(self) -> None:
         """Starts the child, if it is not started yet. Raises ChildDied `no-process`."""
         if self._child is None:
-            reap()
-            self._child = self._new_child()
+            reap_children()
+            self._child = self._start_child()
 
     def stop(self) -> None:
         """Ends the child, if it is started."""
         child, self._child = self._child, None
         if child is not None:
             child.kill()
-            _KILLED.append(child.pid)
+            _killed.append(child.pid)
 
     def close(self) -> None:
-        """Ends the child, if it is started, and gives the file back."""
+        """Ends the child, if it is started, and releases the file."""
         self.stop()
         self.file.close()
 
     def run(self, order: bytes, limits: Limits) -> bytes:
-        """What `work(order, source)` returns in the child, which ends with it. Raises ChildDied."""
+        """What `work(order, source)` returns in the child, which then ends. Raises ChildDied."""
         end = time.monotonic() + limits.wall_seconds
         self.file.flush()
-        if self._child is not None and self._child.has_ended():  # killed while it waited; not the source's fault
+        if self._child is not None and self._child.has_ended():  # killed while it waited, not by its source
             self._child.socket.close()
             self._child = None
         self.start()
@@ -118,7 +118,7 @@ class Isolation:
         child, self._child = self._child, None
         answer, status = None, 0
         try:
-            answer = _answer(child.socket, order, limits, end)
+            answer = _exchange(child.socket, order, limits, end)
         except TimeoutError:
             raise ChildDied("stalled") from None
         finally:
@@ -126,12 +126,12 @@ class Isolation:
             if answer is None:
                 status = _wait(child.pid)
             else:
-                _KILLED.append(child.pid)
+                _killed.append(child.pid)
         if answer is None:
-            raise ChildDied(_cause(status))
+            raise ChildDied(_find_cause(status))
         return answer
 
-    def _new_child(self) -> _Child:
+    def _start_child(self) -> _Child:
         try:
             ours, its = socket.socketpair()
         except OSError:
@@ -143,15 +143,15 @@ class Isolation:
                 ours.close()
                 raise ChildDied("no-process") from None
             if pid == 0:
-                _be_the_child(self._get_ready, self._work, self.file.fileno(), its.fileno())
+                _child_main(self._warm_up, self._work, self.file.fileno(), its.fileno())
         return _Child(pid, ours)
 
 
-def reap() -> None:
+def reap_children() -> None:
     """Waits for the children that were killed."""
     with contextlib.suppress(IndexError):
         while True:
-            _wait(_KILLED.pop())
+            _wait(_killed.pop())
 
 
 def _wait(pid: int) -> int:
@@ -162,8 +162,8 @@ def _wait(pid: int) -> int:
         return 0
 
 
-def _shared_file() -> BufferedRandom:
-    """A file without a name: in memory where the system has that, else on disk. Raises ChildDied `no-process`."""
+def _open_shared_file() -> BufferedRandom:
+    """A file without a name, in memory if the system can do that, otherwise on disk. Raises ChildDied `no-process`."""
     with contextlib.suppress(AttributeError, OSError):
         return open(os.memfd_create("source"), "w+b")  # noqa: PTH123  # closed by its owner
     try:
@@ -172,7 +172,7 @@ def _shared_file() -> BufferedRandom:
         raise ChildDied("no-process") from None
 
 
-def _answer(child: socket.socket, order: bytes, limits: Limits, end: float) -> bytes | None:
+def _exchange(child: socket.socket, order: bytes, limits: Limits, end: float) -> bytes | None:
     """The whole answer, or None when the child ends without one. Raises TimeoutError, ChildDied `no-process`."""
     try:
         if _read(child, len(_READY), end) is None:
@@ -188,7 +188,7 @@ def _answer(child: socket.socket, order: bytes, limits: Limits, end: float) -> b
 
 def _fork() -> int:
     with _FORKING, warnings.catch_warnings():
-        # Python 3.12 and later warn of a fork among threads. This child takes no lock that a thread could hold.
+        # Python 3.12 and later warn about a fork among threads. This child takes no lock that a thread holds.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
@@ -207,24 +207,24 @@ def _read(peer: socket.socket, size: int, end: float) -> bytes | None:
     return bytes(data)
 
 
-def _cause(status: int) -> Cause:
+def _find_cause(status: int) -> Cause:
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _OUT_OF_MEMORY:
         return "memory"
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
         return "cpu"
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:  # the kernel's, for want of memory
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:  # by the kernel, which ran out of memory
         return "memory"
     return "crashed"
 
 
-def _be_the_child(get_ready: Callable[[], None], work: Work, source_fd: int, parent_fd: int) -> NoReturn:
+def _child_main(warm_up: Callable[[], None], work: Work, source_fd: int, parent_fd: int) -> NoReturn:
     try:
-        _leave_the_parent_alone(source_fd, parent_fd)
-        get_ready()
+        _detach_from_parent(source_fd, parent_fd)
+        warm_up()
         _write(_READY)
         size, memory, cpu_seconds = _ORDER.unpack(_receive(_ORDER.size))
         order = _receive(size)
-        _take_limits(memory, cpu_seconds)
+        _apply_limits(memory, cpu_seconds)
         answer = work(order, mmap(_SOURCE_FD, 0, prot=PROT_READ))
         _write(_LENGTH.pack(len(answer)) + answer)
         os._exit(0)
@@ -234,9 +234,9 @@ def _be_the_child(get_ready: Callable[[], None], work: Work, source_fd: int, par
         os._exit(1)
 
 
-def _leave_the_parent_alone(source_fd: int, parent_fd: int) -> None:
+def _detach_from_parent(source_fd: int, parent_fd: int) -> None:
     gc.disable()  # a collection would copy the parent's pages
-    faulthandler.disable()  # it would write to a descriptor that is something else here
+    faulthandler.disable()  # it would write to a descriptor that means something else here
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_OTHER_FD) for fd in (source_fd, parent_fd)]
@@ -248,21 +248,21 @@ def _leave_the_parent_alone(source_fd: int, parent_fd: int) -> None:
     os.closerange(_FIRST_OTHER_FD, min(os.sysconf("SC_OPEN_MAX"), 65_536))
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
-    _lower(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
+    _lower_limit(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # if the kernel must kill, then the child, not the worker
+        with contextlib.suppress(OSError):  # if the kernel must kill, it should kill the child, not the worker
             file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
             os.write(file, b"1000")
             os.close(file)
 
 
-def _take_limits(memory: int, cpu_seconds: int) -> None:
-    _lower(resource.RLIMIT_CPU, cpu_seconds)
+def _apply_limits(memory: int, cpu_seconds: int) -> None:
+    _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
     if sys.platform == "linux":
-        _lower(resource.RLIMIT_DATA, _data_bytes() + memory)
+        _lower_limit(resource.RLIMIT_DATA, _measure_data() + memory)
 
 
-def _data_bytes() -> int:
+def _measure_data() -> int:
     """What RLIMIT_DATA counts of this process so far."""
     file = os.open("/proc/self/statm", os.O_RDONLY)
     pages = os.read(file, 200).split()[5]
@@ -270,7 +270,7 @@ def _data_bytes() -> int:
     return int(pages) * resource.getpagesize()
 
 
-def _lower(what: int, limit: int) -> None:
+def _lower_limit(what: int, limit: int) -> None:
     hard = resource.getrlimit(what)[1]
     soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(what, (soft, hard))
@@ -281,7 +281,7 @@ def _receive(size: int) -> bytes:
     while len(data) < size:
         part = os.read(_PARENT_FD, size - len(data))
         if not part:
-            os._exit(0)  # the parent is gone, or has no use for this child
+            os._exit(0)  # the parent ended, or does not need this child
         data += part
     return data
 

@@ -20,22 +20,22 @@ _UPRIGHT: dict[int, Image.Transpose] = {
 }
 
 
-def orientation_of(image: Image.Image) -> int:
-    """1 … 8. Decoders of TIFF and HEIF turn their pictures themselves, so for them it is 1."""
-    return 1 if image.format in ("TIFF", "HEIF") else _in_exif(image.info)
+def read_orientation(image: Image.Image) -> int:
+    """1 … 8. The decoders of TIFF and HEIF turn their pictures themselves, so for them it is 1."""
+    return 1 if image.format in ("TIFF", "HEIF") else _read_exif(image.info)
 
 
-def swaps_sides(orientation: int) -> bool:
-    """Whether width and height change places on the way upright."""
+def is_sideways(orientation: int) -> bool:
+    """Whether turning upright exchanges width and height."""
     return orientation >= 5
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The picture as it is to be looked at."""
+    """The picture as people see it."""
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _in_exif(info: dict[Any, Any]) -> int:
+def _read_exif(info: dict[Any, Any]) -> int:
     exif = info.get("exif")
     if not isinstance(exif, bytes):
         return 1
@@ -44,12 +44,12 @@ def _in_exif(info: dict[Any, Any]) -> int:
     if order is None:
         return 1
     try:
-        return _in_directory(tiff, order)
+        return _search_directory(tiff, order)
     except struct.error:
         return 1
 
 
-def _in_directory(tiff: bytes, order: str) -> int:
+def _search_directory(tiff: bytes, order: str) -> int:
     (start,) = struct.unpack_from(order + "I", tiff, 4)
     (entries,) = struct.unpack_from(order + "H", tiff, start)
     for entry in range(min(entries, _MOST_ENTRIES)):

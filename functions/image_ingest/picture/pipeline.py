@@ -1,24 +1,23 @@
-"""Open, bound, decode as little as needed, shrink, colour, turn, encode, check: one picture, in the child process."""
+"""Open, bound, decode as little as needed, shrink, convert colours, turn, encode, check: one picture, in the child."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 
 from PIL import Image, ImageCms
 
 from image_ingest.errors import Rejected
-from image_ingest.picture.colour import get_ready_for, to_srgb
-from image_ingest.picture.encoding import Encoded, encode_jpeg, encode_png, to_palette
-from image_ingest.picture.formats import Source, open_as
-from image_ingest.picture.geometry import LINE_ART_MARGIN, PHOTO_MARGIN, Plan, draft, plan
+from image_ingest.picture.colour import convert_to_srgb
+from image_ingest.picture.encoding import encode_jpeg, encode_png, reduce_to_palette
+from image_ingest.picture.formats import Source, open_image
+from image_ingest.picture.geometry import LINE_ART_MARGIN, PHOTO_MARGIN, Plan, plan_resize, reduce_decoding
 from image_ingest.picture.limits import check_memory, check_pixels, check_structure
-from image_ingest.picture.orientation import orientation_of, swaps_sides, turn_upright
+from image_ingest.picture.orientation import is_sideways, read_orientation, turn_upright
+from image_ingest.picture.picture import Picture
 from image_ingest.picture.shrinking import has_flat_areas, shrink
-from image_ingest.picture.threads import at_once
 from image_ingest.settings import PictureSettings
 
 # Whatever decoders are known to raise for damaged files; MemoryError and bombs have a code of their own.
@@ -46,14 +45,6 @@ _PALETTE_ALWAYS = ("GIF", "BMP")  # their 1-bit and grey pictures have a palette
 
 
 @dataclass(frozen=True)
-class Converted:
-    """An encoded picture and where it came from."""
-
-    encoded: Encoded
-    source_format: str
-
-
-@dataclass(frozen=True)
 class _Decoded:
     """A loaded picture at 1/`factor` of its size, and what part of it becomes how large."""
 
@@ -74,30 +65,32 @@ def warm_up() -> None:
     buffer = BytesIO()
     Image.new("RGB", (16, 16)).save(buffer, "JPEG", icc_profile=profile, exif=_EXIF)
     settings = PictureSettings()
-    _encode(*shrunk(buffer.getvalue(), "JPEG", settings, 2**30), settings.jpeg_quality)
+    _encode(*shrink_source(buffer.getvalue(), "JPEG", settings, 2**30), settings.jpeg_quality, "JPEG")
 
 
-def convert(source: Source, source_format: str, settings: PictureSettings, memory: int) -> Converted:
+def make_picture(source: Source, source_format: str, settings: PictureSettings, memory: int) -> Picture:
     """Takes at most `memory` bytes beside the source. Raises Rejected `image.unreadable`, `image.too-many-pixels`."""
-    image, small = shrunk(source, source_format, settings, memory)
-    return Converted(_encode(image, small, settings.jpeg_quality), "MPO" if "mp" in image.info else source_format)
+    image, small = shrink_source(source, source_format, settings, memory)
+    return _encode(image, small, settings.jpeg_quality, "MPO" if "mp" in image.info else source_format)
 
 
-def shrunk(
+def shrink_source(
     source: Source, source_format: str, settings: PictureSettings, memory: int
 ) -> tuple[Image.Image, Image.Image]:
     """The decoded picture, and the result before it is encoded."""
     decoded = _decode(source, source_format, settings, memory, PHOTO_MARGIN)
-    small = _small(decoded)
+    small = _shrink(decoded)
     if decoded.factor > 1 and decoded.detail < LINE_ART_MARGIN and has_flat_areas(small):
-        small = _sharper(source, source_format, settings, memory) or small
+        small = _shrink_more_detail(source, source_format, settings, memory) or small
     return decoded.image, small
 
 
-def _sharper(source: Source, source_format: str, settings: PictureSettings, memory: int) -> Image.Image | None:
-    """The result made from more detail, as lines and type need it, or None where memory does not allow it."""
+def _shrink_more_detail(
+    source: Source, source_format: str, settings: PictureSettings, memory: int
+) -> Image.Image | None:
+    """The result made from more detail, as lines and type need it, or None if memory does not allow it."""
     try:
-        return _small(_decode(source, source_format, settings, memory, LINE_ART_MARGIN))
+        return _shrink(_decode(source, source_format, settings, memory, LINE_ART_MARGIN))
     except Rejected:
         return None
 
@@ -109,51 +102,53 @@ def _decode(source: Source, source_format: str, settings: PictureSettings, memor
     except _BOMBS as bomb:
         raise Rejected("image.too-many-pixels", "Decoding the picture takes more memory than there is.") from bomb
     except _DECODER_ERRORS as error:
-        raise Rejected("image.unreadable", _describe(source_format, error)) from error
+        raise Rejected("image.unreadable", _describe_damage(source_format, error)) from error
 
 
-def _describe(source_format: str, error: Exception) -> str:
+def _describe_damage(source_format: str, error: Exception) -> str:
     text = "".join(c for c in str(error)[:160] if c.isprintable())
     return f"The {source_format} is damaged: {text or type(error).__name__}."
 
 
 def _load(source: Source, source_format: str, settings: PictureSettings, memory: int, margin: float) -> _Decoded:
-    image = open_as(source_format, source)
+    image = open_image(source_format, source)
     size = image.size
     check_pixels(size, settings.max_source_pixels)
     goal = _plan(image, size, settings)
-    factor = draft(image, goal, margin)
-    check_memory(image, source, goal.size, memory)
-    at_once(partial(get_ready_for, image.info.get("icc_profile")), image.load)
+    factor = reduce_decoding(image, goal, margin)
+    check_memory(image, source, size, goal.size, memory)
+    image.load()
     if factor == 1:
         size = image.size  # a decoder may learn it, and the orientation, only now
         check_pixels(size, settings.max_source_pixels)
-    return _Decoded(image, _plan(image, size, settings).scaled(factor), factor)
+    return _Decoded(image, _plan(image, size, settings).shrink(factor), factor)
 
 
 def _plan(image: Image.Image, size: tuple[int, int], settings: PictureSettings) -> Plan:
-    return plan(size, settings, sideways=swaps_sides(orientation_of(image)))
+    return plan_resize(size, settings, sideways=is_sideways(read_orientation(image)))
 
 
-def _small(decoded: _Decoded) -> Image.Image:
-    """The result as it is to be looked at: L, LA, RGB, RGBA, or an unchanged P."""
+def _shrink(decoded: _Decoded) -> Image.Image:
+    """The result as people see it: L, LA, RGB, RGBA, or an unchanged P."""
     image, goal, profile = decoded.image, decoded.goal, decoded.image.info.get("icc_profile")
     if image.mode == "P" and not profile and goal.box == (0, 0, *goal.size) == (0, 0, *image.size):
-        return turn_upright(image, orientation_of(image))
+        return turn_upright(image, read_orientation(image))
     _shorten_key(image)
-    small = shrink(image, goal, lambda part: to_srgb(_straight(part), profile))
-    return turn_upright(small, orientation_of(image))
+    small = convert_to_srgb(_divide_alpha_out(shrink(image, goal)), profile)
+    return turn_upright(small, read_orientation(image))
 
 
-def _encode(source: Image.Image, small: Image.Image, quality: int) -> Encoded:
+def _encode(image: Image.Image, small: Image.Image, quality: int, source_format: str) -> Picture:
     if small.mode == "P":
-        return encode_png(small, small.info.get("transparency"))
-    if source.mode in ("P", "PA") or (source.format in _PALETTE_ALWAYS and source.mode in ("1", "L")):
-        return encode_png(to_palette(small))
-    return encode_png(small) if small.mode in ("LA", "RGBA") else encode_jpeg(small, quality)
+        return encode_png(small, source_format, small.info.get("transparency"))
+    if image.mode in ("P", "PA") or (image.format in _PALETTE_ALWAYS and image.mode in ("1", "L")):
+        return encode_png(reduce_to_palette(small), source_format)
+    if small.mode in ("LA", "RGBA"):
+        return encode_png(small, source_format)
+    return encode_jpeg(small, quality, source_format)
 
 
-def _straight(image: Image.Image) -> Image.Image:
+def _divide_alpha_out(image: Image.Image) -> Image.Image:
     """Alpha as PNG has it: not multiplied into the colours."""
     return image.convert(image.mode.upper()) if image.mode in ("La", "RGBa") else image
 

@@ -1,20 +1,18 @@
 """Few pixels out of many: any mode → a small picture that colour management understands, alpha premultiplied.
 
-Modes that cannot be resized as they are get converted and reduced strip by strip, so that no converted copy of the
-whole source is ever held.
+Modes that cannot be resized directly are converted and reduced strip by strip, so that no converted copy of the whole
+source is ever held.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import cast
 
 from PIL import Image
 
 from image_ingest.picture.geometry import Box, Plan
-from image_ingest.picture.threads import at_once
 
 GAP = 3.0  # reduce by whole numbers down to this many times the result's size, then LANCZOS
 _FLAT = 0.2  # the share of one shade, which photos do not reach
@@ -24,21 +22,12 @@ _RESIZABLE = {"L", "RGB", "CMYK", "YCbCr", "LAB", "La", "RGBa"}
 _GREY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"}
 
 
-def shrink(image: Image.Image, plan: Plan, finish: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """A picture of `plan.size`: what `finish` makes of one in mode L, RGB, CMYK, YCbCr, LAB, La or RGBa.
-
-    The upper and the lower half are made at once, so `finish` has to treat every pixel for itself.
-    """
-    flat, box = _reduced(image, plan)
+def shrink(image: Image.Image, plan: Plan) -> Image.Image:
+    """A picture of `plan.size` in mode L, RGB, CMYK, YCbCr, LAB, La or RGBa."""
+    flat, box = _reduce(image, plan)
     if flat.size == plan.size and box == (0, 0, *flat.size):
-        return finish(flat)
-    if plan.size[1] == 1:
-        return _made(flat, Plan(plan.size, box), finish)
-    upper, lower = at_once(*(partial(_made, flat, half, finish) for half in _halves(Plan(plan.size, box))))
-    whole = Image.new(upper.mode, plan.size)
-    whole.paste(upper, (0, 0))
-    whole.paste(lower, (0, upper.height))
-    return whole
+        return flat
+    return flat.resize(plan.size, Image.Resampling.LANCZOS, box)
 
 
 def has_flat_areas(image: Image.Image) -> bool:
@@ -47,41 +36,30 @@ def has_flat_areas(image: Image.Image) -> bool:
     return max(map(sum, zip(histogram, histogram[1:], histogram[2:], strict=False))) > _FLAT * sum(histogram)
 
 
-def _made(flat: Image.Image, plan: Plan, finish: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    return finish(flat.resize(plan.size, Image.Resampling.LANCZOS, plan.box))
-
-
-def _halves(plan: Plan) -> tuple[Plan, Plan]:
-    (width, height), (left, top, right, bottom) = plan.size, plan.box
-    rows = height // 2
-    middle = top + (bottom - top) * rows / height
-    return Plan((width, rows), (left, top, right, middle)), Plan((width, height - rows), (left, middle, right, bottom))
-
-
-def _reduced(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:
+def _reduce(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:
     """The whole image in a mode that can be resized, reduced by whole numbers, and the plan's box in it."""
-    across, down = _factors(plan)
+    across, down = _choose_factors(plan)
     left, upper, right, lower = plan.box
     box = (left / across, upper / down, right / across, lower / down)
     if image.mode not in _RESIZABLE or "transparency" in image.info:
-        return _converted(image, across, down), box
+        return _convert_in_strips(image, across, down), box
     return image.reduce((across, down)) if across * down > 1 else image, box
 
 
-def _converted(image: Image.Image, across: int, down: int) -> Image.Image:
-    mode, lowest = _working_mode(image), 255.0
+def _convert_in_strips(image: Image.Image, across: int, down: int) -> Image.Image:
+    mode, lowest = _choose_mode(image), 255.0
     flat = Image.new(mode, (math.ceil(image.width / across), math.ceil(image.height / down)))
-    white = _white(image)
-    for top, strip in _strips(image, down):
+    white = _find_white(image)
+    for top, strip in _cut_strips(image, down):
         piece = _convert(strip, mode, white)
         if mode in ("La", "RGBa"):
-            lowest = min(lowest, _extrema(piece.getchannel(piece.getbands()[-1]))[0])
+            lowest = min(lowest, _get_extrema(piece.getchannel(piece.getbands()[-1]))[0])
         flat.paste(piece.reduce((across, down)) if across * down > 1 else piece, (0, top // down))
-    return _opaque(flat, lowest)
+    return _drop_unused_alpha(flat, lowest)
 
 
-def _opaque(flat: Image.Image, lowest: float) -> Image.Image:
-    """Without its alpha channel where no pixel of the source uses it."""
+def _drop_unused_alpha(flat: Image.Image, lowest: float) -> Image.Image:
+    """Without its alpha channel if no pixel of the source uses it."""
     if flat.mode == "La" and lowest == 255:
         return flat.convert("LA").convert("L")
     if flat.mode == "RGBa" and lowest == 255:
@@ -89,7 +67,7 @@ def _opaque(flat: Image.Image, lowest: float) -> Image.Image:
     return flat
 
 
-def _factors(plan: Plan) -> tuple[int, int]:
+def _choose_factors(plan: Plan) -> tuple[int, int]:
     left, upper, right, lower = plan.box
     return (
         max(1, int((right - left) / plan.size[0] / GAP)),
@@ -97,38 +75,38 @@ def _factors(plan: Plan) -> tuple[int, int]:
     )
 
 
-def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
+def _cut_strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
     """Whole-width strips, each a `multiple` of rows high, with the row at which they begin."""
     rows = max(1, _STRIP_PIXELS // image.width // multiple) * multiple
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(image.height, top + rows)))
 
 
-def _working_mode(image: Image.Image) -> str:
+def _choose_mode(image: Image.Image) -> str:
     grey = image.mode in _GREY
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         return "La" if grey else "RGBa"
     return "L" if grey else "RGB"
 
 
-def _white(image: Image.Image) -> float | None:
-    """What is white in a picture of more than 8 bits; for 32 bits and floats the least usual value that fits."""
+def _find_white(image: Image.Image) -> float | None:
+    """What is white in a picture of more than 8 bits; for 32 bits and floats the smallest usual value that fits."""
     if image.mode.startswith("I;16"):
         return 65_535.0
     if image.mode not in ("I", "F"):
         return None
-    brightest = _extrema(image)[1]
+    brightest = _get_extrema(image)[1]
     return next((white for white in _WHITES if brightest <= white), 2.0**32 - 1)
 
 
-def _extrema(band: Image.Image) -> tuple[float, float]:
+def _get_extrema(band: Image.Image) -> tuple[float, float]:
     """The least and the greatest value of a picture of one band."""
     return cast("tuple[float, float]", band.getextrema())
 
 
 def _convert(strip: Image.Image, mode: str, white: float | None) -> Image.Image:
     if white is not None:
-        return _deep(strip, mode, white)
+        return _convert_deep(strip, mode, white)
     if mode == "La":
         return strip.convert("LA").convert("La")
     if mode == "RGBa":
@@ -136,7 +114,7 @@ def _convert(strip: Image.Image, mode: str, white: float | None) -> Image.Image:
     return strip.convert(mode)
 
 
-def _deep(strip: Image.Image, mode: str, white: float) -> Image.Image:
+def _convert_deep(strip: Image.Image, mode: str, white: float) -> Image.Image:
     """More than 8 bits of grey, scaled to 8; one value may be named as transparent."""
     values = strip.convert("F")
     grey = values.point(lambda value: value * (255.0 / white) + 0.5).convert("L")

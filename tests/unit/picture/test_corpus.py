@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from image_ingest.errors import Rejected
-from image_ingest.picture.preparation import Picture
+from image_ingest.picture import Picture
 from tests.pictures.checks import check_fields, opened, prepared
 from tests.pictures.corpus import CORPUS, Sample
 

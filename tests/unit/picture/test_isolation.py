@@ -22,10 +22,9 @@ import pytest
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.picture import pipeline
-from image_ingest.picture import preparation as picture_module
-from image_ingest.picture.isolation import ChildDied, Isolation, Limits, reap
-from image_ingest.picture.preparation import prepare
+from image_ingest.picture import pipeline, prepare, reap_children
+from image_ingest.picture import preparation as preparation_module
+from image_ingest.picture.isolation import ChildDied, Isolation, Limits
 from image_ingest.settings import PictureSettings
 from tests import ROOT
 from tests.pictures.checks import prepared
@@ -99,10 +98,10 @@ def _children() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _leaves_nothing_behind() -> Iterator[None]:
-    reap()
+    reap_children()
     before = _open_files(), _children()
     yield
-    reap()
+    reap_children()
     assert (_open_files(), _children()) == before
 
 
@@ -251,14 +250,14 @@ def test_it_works_among_threads_without_a_warning() -> None:
 def test_a_picture_that_kills_its_decoder_is_rejected_and_the_next_is_stored(
     work: Callable[[], bytes], code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture_module, "CPU_SECONDS", 1)
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "192")
+    monkeypatch.setattr(preparation_module, "CPU_SECONDS", 1)
+    settings = PictureSettings(function_memory=192 * 2**20)
     source = encoded(scene(), "PNG")
     prepared(source)
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "convert", lambda *_: work())
+        patch.setattr(pipeline, "make_picture", lambda *_: work())
         with pytest.raises(Rejected) as refusal:
-            prepare(source, PictureSettings(), Deadline(30))
+            prepare(source, settings, Deadline(30))
     assert refusal.value.code == code
     assert prepared(source).source_format == "PNG"
 
@@ -266,11 +265,11 @@ def test_a_picture_that_kills_its_decoder_is_rejected_and_the_next_is_stored(
 def test_the_deadline_not_the_picture_is_blamed_for_want_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     source = encoded(scene(), "PNG")
     prepared(source)
-    monkeypatch.setattr(pipeline, "convert", lambda *_: _sleep())
+    monkeypatch.setattr(pipeline, "make_picture", lambda *_: _sleep())
     with pytest.raises(Deferred) as deferral:
         prepare(source, PictureSettings(), Deadline(0.8))
     assert deferral.value.code == "worker.out-of-time"
-    monkeypatch.setattr(picture_module, "WALL_SECONDS", 0.6)
+    monkeypatch.setattr(preparation_module, "WALL_SECONDS", 0.6)
     with pytest.raises(Rejected) as refusal:
         prepare(source, PictureSettings(), Deadline(30))
     assert refusal.value.code == "image.too-many-pixels"
@@ -279,7 +278,7 @@ def test_the_deadline_not_the_picture_is_blamed_for_want_of_time(monkeypatch: py
 def test_an_error_of_the_function_itself_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     source = encoded(scene(), "PNG")
     prepared(source)
-    monkeypatch.setattr(pipeline, "convert", lambda *_: _raise())
+    monkeypatch.setattr(pipeline, "make_picture", lambda *_: _raise())
     with pytest.raises(Deferred, match="ZeroDivisionError") as deferral:
         prepare(source, PictureSettings(), Deadline(30))
     assert deferral.value.code == "worker.failed"

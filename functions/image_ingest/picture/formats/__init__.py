@@ -1,4 +1,4 @@
-"""Which format the bytes are, told by the bytes alone, and the one decoder for it."""
+"""Detects the format from the bytes alone, and opens the picture with that format's one decoder."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
-def sniff(source: bytes) -> str:
-    """The name of the format, as Pillow calls it; the first HEAD_BYTES are enough.
+def identify_format(source: bytes) -> str:
+    """The name of the format, as Pillow calls it. The first HEAD_BYTES are enough.
 
     Raises Rejected `image.unsupported-format`.
     """
@@ -59,7 +59,7 @@ def sniff(source: bytes) -> str:
     for name, signature in _SIGNATURES:
         if signature.match(head):
             return name
-    brands = _brands(source)
+    brands = _read_brands(source)
     if brands & _AVIF_BRANDS:
         return "AVIF"
     if brands & _HEIF_BRANDS:
@@ -70,7 +70,7 @@ def sniff(source: bytes) -> str:
     )
 
 
-def _brands(source: bytes) -> set[bytes]:
+def _read_brands(source: bytes) -> set[bytes]:
     """The brands of an ISO base media file's `ftyp` box (ISO 14496-12), major and compatible ones."""
     if source[4:8] != b"ftyp":
         return set()
@@ -79,9 +79,9 @@ def _brands(source: bytes) -> set[bytes]:
 
 
 def import_decoder(source_format: str) -> bool:
-    """Imports the format's decoder, so that every child finds it loaded; 26 MB of HEIF only when a HEIF comes.
+    """Imports the format's decoder, so that every child finds it loaded: the 26 MB of HEIF only for a HEIF.
 
-    True when it was not loaded before.
+    True if it was not loaded before.
     """
     module = _DECODERS[source_format][0]
     is_new = module not in sys.modules
@@ -89,8 +89,8 @@ def import_decoder(source_format: str) -> bool:
     return is_new
 
 
-def open_as(source_format: str, source: Source) -> ImageFile:
-    """The picture's header, read by this one decoder: what `Image.open(formats=…)` does but for its fixed pixel limit.
+def open_image(source_format: str, source: Source) -> ImageFile:
+    """Reads the header with this one decoder, as `Image.open(formats=…)` does, but without its fixed pixel limit.
 
     Raises whatever decoders raise.
     """
