@@ -12,12 +12,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from image_ingest.deadline import Deadline
-from image_ingest.errors import Deferred
-from image_ingest.superoffice import Calls, SuperOffice
-from image_ingest.superoffice.attempt import Attempt
-from image_ingest.superoffice.responses import error_message, passed_on
-from image_ingest.superoffice.secret_schema import SecretDocument
-from image_ingest.superoffice.transport import Answer, Request
+from image_ingest.errors import Deferred, Rejected
+from image_ingest.superoffice import ApiRequest, Calls, Response, Secret, SuperOffice, describe_response
 from image_ingest.target import EntityType, Target
 from image_ingest_cli.errors import Trouble
 
@@ -43,38 +39,40 @@ class Record:
     names: tuple[str, ...]
 
 
-class Crm(SuperOffice):
+class Crm:
     """SuperOffice as an operator needs it, through the function's own client.
 
     Every method raises Deferred `superoffice.*`, `credentials.invalid`, `aws.*`, and Trouble where SuperOffice refuses.
     """
 
-    def document(self) -> SecretDocument:
-        """The secret's document."""
-        return self._current(_deadline()).document
+    def __init__(self, client: SuperOffice) -> None:
+        self._client = client
+
+    def secret(self) -> Secret:
+        """The stack's secret."""
+        return self._client.secret(_deadline())
 
     def own_tenant(self) -> str:
         """The tenant that the secret names."""
-        return self.tenant(_deadline())
+        return self._client.tenant(_deadline())
 
     def address(self) -> str:
         """Where the API is now; Online the state service is asked, which must say that the tenant runs."""
-        deadline = _deadline()
-        return self._current(deadline).tenant.api(Attempt(deadline, Calls()))
+        return self._client.find_api(_deadline(), Calls())
 
-    def version(self) -> Answer:
+    def version(self) -> Response:
         """The API's version document, a harmless read."""
         return self.ask("GET", "")
 
-    def principal(self) -> Answer:
+    def principal(self) -> Response:
         """Who the credential is, a harmless read."""
-        return self.ask("GET", "/v1/User/currentPrincipal")
+        return self.ask("GET", "v1/User/currentPrincipal")
 
     def find(self, column: str, value: str) -> list[Record]:
         """The records whose `email`, `number` or `orgnr` is exactly this."""
         entity, key, name, archive_column = _ARCHIVES[column]
         query = {"$select": f"{key},{name}", "$filter": f"{archive_column} eq {_literal(value)}", "$top": "10"}
-        rows = self._document("GET", f"/v1/{entity.capitalize()}?{urlencode(query, quote_via=quote)}").get("value")
+        rows = self._document("GET", f"v1/{entity.capitalize()}?{urlencode(query, quote_via=quote)}").get("value")
         if not isinstance(rows, list):
             raise Trouble("SuperOffice's answer to a search is not the documented one; check base_url.")
         found = {}
@@ -86,7 +84,7 @@ class Crm(SuperOffice):
     def person_of_associate(self, associate_id: int) -> Record | None:
         """The person that this user of SuperOffice is; None for no such associate, and for resources and systems."""
         query = urlencode({"associateId": associate_id, "$select": "AssociateId,PersonId,FullName"})
-        associate = self._document("POST", f"/v1/Agents/Associate/GetAssociate?{query}", missing=(400, 404))
+        associate = self._document("POST", f"v1/Agents/Associate/GetAssociate?{query}", missing=(400, 404))
         person_id = associate.get("PersonId") or 0
         if associate.get("AssociateId") != associate_id or person_id <= 0:
             return None
@@ -96,7 +94,7 @@ class Crm(SuperOffice):
         """The target's record; None where SuperOffice has none."""
         kind = target.entity_type
         query = urlencode({"$select": _ENTITY_FIELDS[kind]}, quote_via=quote)
-        entity = self._document("GET", f"/v1/{kind.capitalize()}/{target.entity_id}?{query}", missing=(400, 404))
+        entity = self._document("GET", f"v1/{kind.capitalize()}/{target.entity_id}?{query}", missing=(400, 404))
         if not entity:
             return None
         first, *between = (entity.get(name) or "" for name in ("Firstname", "MiddleName", "Lastname"))
@@ -107,54 +105,42 @@ class Crm(SuperOffice):
 
     def has_picture(self, target: Target) -> bool:
         """Whether the record shows a picture, whoever stored it."""
-        path = f"/v1/{target.entity_type.capitalize()}/{target.entity_id}/ImageInfo"
-        return bool(self._document("GET", path, missing=(400, 404)).get("BlobId"))
+        try:
+            return self._client.image_info(target, _deadline(), Calls()) is not None
+        except Rejected as refusal:
+            raise Trouble(f"{refusal.message} The credential may not read this.") from None
 
     def delete_picture(self, target: Target) -> bool:
         """Deletes the record's picture; False where there was no such record or picture."""
-        answer = self.ask("DELETE", f"/v1/{target.entity_type.capitalize()}/{target.entity_id}/Image")
-        if answer.status in {200, 204}:
-            return True
-        if answer.status in {400, 404} and error_message(answer) is not None:
-            return False
-        raise self._trouble(answer)
+        try:
+            return self._client.delete_image(target, _deadline(), Calls())
+        except Rejected as refusal:
+            if refusal.code == "superoffice.bad-request":
+                return False
+            raise Trouble(refusal.message) from None
 
-    def ask(self, method: str, path: str) -> Answer:
-        """The answer to a call with the credential, renewed once where it is refused, and on the tenant's host."""
-        attempt = Attempt(_deadline(), Calls())
-        access = self._current(attempt.deadline)
-        for last in (False, True):
-            grant = access.credential.grant(attempt)
-            api = access.tenant.api(attempt)
-            headers = {"Accept": "application/json", **grant.headers}
-            answer = self._sent(access, api, Request(method, f"{api}{path}", headers), attempt)
-            if last or answer.status not in {401, 403, 421}:
-                break
-            if answer.status == 421:
-                access.tenant.forget(api)
-            else:
-                access = self._renewed(access, grant, attempt.deadline)
-        return answer
+    def ask(self, method: str, path: str) -> Response:
+        """The final response to a call, whatever its status."""
+        return self._client.call(ApiRequest(method, path), _deadline(), Calls())
 
     def _document(self, method: str, path: str, missing: tuple[int, ...] = ()) -> Mapping[str, Any]:
-        answer = self.ask(method, path)
-        if answer.status == 204 or (answer.status in missing and error_message(answer) is not None):
+        response = self.ask(method, path)
+        if response.status == 204 or (response.status in missing and response.error_message is not None):
             return {}
-        if answer.status != 200:
-            raise self._trouble(answer)
+        if response.status != 200:
+            raise _refusal(response)
         try:
-            document = json.loads(answer.body.decode("utf-8-sig"))
+            document = json.loads(response.body.decode("utf-8-sig"))
         except ValueError:
             document = None
         if not isinstance(document, dict):
             raise Deferred("superoffice.unexpected-answer", "What answered is not SuperOffice's API; check base_url.")
         return document
 
-    def _trouble(self, answer: Answer) -> Trouble:
-        said = error_message(answer)
-        reason = f": {passed_on(said, self.document().redact)}" if said else ""
-        hint = " The credential may not read this." if answer.status in {401, 403} else ""
-        return Trouble(f"SuperOffice answered {answer.status}{reason}.{hint}")
+
+def _refusal(response: Response) -> Trouble:
+    hint = " The credential may not read this." if response.status in {401, 403} else ""
+    return Trouble(f"{describe_response(response)}.{hint}")
 
 
 def _deadline() -> Deadline:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from image_ingest.errors import Deferred
 
@@ -32,3 +34,13 @@ class Deadline:
         if remaining < least:
             raise Deferred("worker.out-of-time", "The worker's time ran out before the upload was finished.")
         return min(seconds, remaining)
+
+    @contextmanager
+    def hold(self, lock: threading.Lock) -> Iterator[None]:
+        """Holds the lock. Raises Deferred `worker.out-of-time` instead of waiting longer than the deadline allows."""
+        if not lock.acquire(timeout=self.bound(threading.TIMEOUT_MAX)):
+            raise Deferred("worker.out-of-time", "The worker's time ran out while another thread held a lock.")
+        try:
+            yield
+        finally:
+            lock.release()

@@ -155,17 +155,15 @@ class Deferred(IngestError):
     """This upload may work later.
 
     `retry_after`: seconds before which another attempt is pointless, if the other side said so.
-    `outcome_unknown`: the PUT may still arrive, so the target must stay claimed until the lease ends.
+    `in_doubt`: the PUT may still arrive, so the target must stay claimed until the lease ends.
     """
 
     disposition = "defer"
 
-    def __init__(
-        self, code: str, message: str, *, retry_after: float | None = None, outcome_unknown: bool = False
-    ) -> None:
+    def __init__(self, code: str, message: str, *, retry_after: float | None = None, in_doubt: bool = False) -> None:
         super().__init__(code, message)
         self.retry_after = retry_after
-        self.outcome_unknown = outcome_unknown
+        self.in_doubt = in_doubt
 
 
 class IngestDeferred(Exception):

@@ -154,7 +154,7 @@ class Ingest:
         stored = StoredPicture(
             blob_id, picture.content_type, picture.width, picture.height, sha256, _description(settings)
         )
-        self._ledger.record_stored(claim, stored, tenant, keep_lease=attempt.calls.put_unanswered)
+        self._ledger.record_stored(claim, stored, tenant, in_doubt=attempt.calls.in_doubt)
         attempt.measures.uploaded_bytes = len(picture.data)
         attempt.settle("stored", blob_id=blob_id)
 
@@ -255,4 +255,4 @@ def _place(error: Exception) -> str:
 
 
 def _unforeseen(error: Exception, place: str) -> Deferred:
-    return Deferred("worker.failed", f"An unexpected {type(error).__name__} in {place}.", outcome_unknown=True)
+    return Deferred("worker.failed", f"An unexpected {type(error).__name__} in {place}.", in_doubt=True)

@@ -15,7 +15,7 @@ from image_ingest.aws.errors import error_code
 from image_ingest.aws.objects import Objects
 from image_ingest.ledger.table import Table
 from image_ingest.settings import InvalidSettings, Settings
-from image_ingest.superoffice import SecretSource
+from image_ingest.superoffice import SecretSource, SuperOffice
 from image_ingest_cli.errors import Trouble
 from image_ingest_cli.superoffice import Crm
 
@@ -142,7 +142,8 @@ class Stack:
     @cached_property
     def crm(self) -> Crm:
         """SuperOffice, by the stack's own credential, asked no faster than one worker asks."""
-        return Crm(self.settings.superoffice, SecretSource(self.client("secretsmanager"), self.secret_id))
+        secret = SecretSource(self.client("secretsmanager"), self.secret_id)
+        return Crm(SuperOffice(self.settings.superoffice, secret))
 
     def queue_arn(self, url: str) -> str:
         """The queue's ARN."""

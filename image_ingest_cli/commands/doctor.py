@@ -17,9 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from image_ingest import __version__
 from image_ingest.aws.errors import error_code
 from image_ingest.errors import CATALOGUE, IngestError
-from image_ingest.superoffice.address import is_loopback
-from image_ingest.superoffice.responses import error_message, passed_on
-from image_ingest.superoffice.transport import Answer
+from image_ingest.superoffice import Response, describe_response, is_loopback
 from image_ingest_cli.aws.remote_zip import open_zip
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.errors import Trouble
@@ -155,29 +153,27 @@ def _decoders(names: list[str], stack: Stack) -> str:
 
 
 def _secret(stack: Stack) -> str:
-    document = stack.crm.document()
-    return f"valid, {type(document.scheme).__name__} for {document.tenant}"
+    secret = stack.crm.secret()
+    return f"valid, {type(secret.scheme).__name__} for {secret.tenant}"
 
 
 def _tenant(stack: Stack) -> str:
     where = stack.crm.address()
-    return f"runs, at {where}" if stack.crm.document().base_url is None else f"fixed, at {where}"
+    return f"runs, at {where}" if stack.crm.secret().base_url is None else f"fixed, at {where}"
 
 
 def _superoffice(stack: Stack) -> str:
-    return _said_yes(stack, stack.crm.version(), "Check base_url; it ends before v1.")
+    return _said_yes(stack.crm.version(), "Check base_url; it ends before v1.")
 
 
 def _credential(stack: Stack) -> str:
-    return _said_yes(stack, stack.crm.principal(), CATALOGUE["superoffice.unauthorized"].advice)
+    return _said_yes(stack.crm.principal(), CATALOGUE["superoffice.unauthorized"].advice)
 
 
-def _said_yes(stack: Stack, answer: Answer, fix: str) -> str:
-    if answer.status == 200:
-        return "answers" if "json" in answer.headers.get("Content-Type", "") else "answers, though not in JSON"
-    said = error_message(answer)
-    reason = f": {passed_on(said, stack.crm.document().redact)}" if said else ""
-    raise _Ill(f"SuperOffice answered {answer.status}{reason}.", fix)
+def _said_yes(response: Response, fix: str) -> str:
+    if response.status == 200:
+        return "answers" if "json" in response.headers.get("Content-Type", "") else "answers, though not in JSON"
+    raise _Ill(f"{describe_response(response)}.", fix)
 
 
 def _notifications(stack: Stack) -> str:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json as json_module
-import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.secret_schema import (
-    Basic,
-    Bearer,
-    RefreshToken,
-    SecretDocument,
-    Session,
-    SystemUser,
-    Ticket,
-    parse,
-)
+from image_ingest.superoffice import SCHEMES, Secret, parse_secret
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.errors import Trouble, misuse
 from image_ingest_cli.terminal import console
@@ -31,20 +20,10 @@ from image_ingest_cli.terminal.options import DEFAULT_STACK, StackName
 
 secret = typer.Typer(no_args_is_help=True, help="The SuperOffice credential: template, check, put.")
 
-SCHEMES: Mapping[str, type[Basic | Ticket | Bearer | RefreshToken | SystemUser | Session]] = {
-    "basic": Basic,
-    "ticket": Ticket,
-    "bearer": Bearer,
-    "refresh_token": RefreshToken,
-    "system_user": SystemUser,
-    "session": Session,
-}
-_OPTIONAL = {"app_token", "redirect_uri"}
 _PLACES = {
-    "onsite": {"base_url": "https://crm.example.com/SuperOffice/api"},
-    "online": {"environment": "online", "context_identifier": "Cust12345"},
+    False: {"base_url": "https://crm.example.com/SuperOffice/api"},
+    True: {"environment": "online", "context_identifier": "Cust12345"},
 }
-_PLACE_OF = {"basic": "onsite", "session": "onsite"}
 
 SchemeArgument = Annotated[str, typer.Argument(metavar="SCHEME", help=f"One of {', '.join(SCHEMES)}.")]
 
@@ -63,8 +42,8 @@ def template(scheme: SchemeArgument) -> None:
 @secret.command()
 def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The secret as JSON.")]) -> None:
     """Check a secret in a file, without sending it anywhere."""
-    document = _checked(file.read_text(encoding="utf-8-sig"))
-    console.say(f"Valid: {type(document.scheme).__name__} for {document.tenant}.", "green")
+    parsed = _checked(file.read_text(encoding="utf-8-sig"))
+    console.say(f"Valid: {type(parsed.scheme).__name__} for {parsed.tenant}.", "green")
 
 
 @secret.command()
@@ -117,28 +96,26 @@ def put(
     if "auth" not in content:
         raise misuse(f"Name the scheme: {', '.join(SCHEMES)}; or give a whole secret with --from.")
     text = json_module.dumps(content | _asked(_scheme(str(content["auth"])), content), indent=2)
-    document = _checked(text)
+    parsed = _checked(text)
     target = Stack(stack)
     target.client("secretsmanager").put_secret_value(SecretId=target.secret_id, SecretString=text)
-    console.say(
-        f"Stored: {type(document.scheme).__name__} for {document.tenant}. Now try: image-ingest doctor", "green"
-    )
+    console.say(f"Stored: {type(parsed.scheme).__name__} for {parsed.tenant}. Now try: image-ingest doctor", "green")
 
 
 def blank(scheme: str) -> dict[str, str]:
     """The scheme's fields with something in angle brackets, or an example, in each."""
-    own = {field.name: f"<{field.name.replace('_', ' ')}>" for field in fields(SCHEMES[scheme])}
-    place = _PLACES[_PLACE_OF.get(scheme, "online")]
-    return {"auth": scheme, **place, **{name: value for name, value in own.items() if name != "redirect_uri"}}
+    rules = SCHEMES[scheme]
+    own = {name: f"<{name.replace('_', ' ')}>" for name in rules.fields if name != "redirect_uri"}
+    return {"auth": scheme, **_PLACES[rules.online], **own}
 
 
 def _asked(scheme: str, content: Mapping[str, object]) -> dict[str, str]:
     """The scheme's own fields that are still lacking, from the environment or the terminal."""
-    lacking = [field.name for field in fields(SCHEMES[scheme]) if not content.get(field.name)]
+    rules = SCHEMES[scheme]
     found = {}
-    for name in lacking:
+    for name in (name for name in rules.fields if not content.get(name)):
         value = os.environ.get(f"IMAGE_INGEST_{name.upper()}")
-        if not value and name not in _OPTIONAL and sys.stdin.isatty():
+        if not value and name in rules.required and sys.stdin.isatty():
             value = typer.prompt(name.replace("_", " "), hide_input=True, err=True)
         if value:
             found[name] = value
@@ -151,30 +128,15 @@ def _scheme(name: str) -> str:
     return name.lower()
 
 
-def _checked(text: str) -> SecretDocument:
-    """The document by the function's own parser, which also tells of fields that it does not use."""
-    log = logging.getLogger("image_ingest.superoffice.secret_schema")
-    said: list[str] = []
-    handler = _Collect(said)
-    log.addHandler(handler)
+def _checked(text: str) -> Secret:
+    """The secret by the function's own parser; its warnings go to the terminal."""
     try:
-        document = parse(text)
+        parsed = parse_secret(text)
     except Deferred as refusal:
         raise Trouble(refusal.message) from None
-    finally:
-        log.removeHandler(handler)
-    for line in said:
-        console.note(line, "yellow")
-    return document
-
-
-class _Collect(logging.Handler):
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(record.getMessage())
+    for warning in parsed.warnings:
+        console.note(warning, "yellow")
+    return parsed.secret
 
 
 def _part(file: Path | None) -> dict[str, object]:

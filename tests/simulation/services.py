@@ -88,7 +88,7 @@ class SuperOffice:
         lease_ends = world.promises.put_begins(put)
         verdict = world.ask(f"PUT {put.content}", faults.PUT, seconds)
         if verdict == faults.RESENT:
-            calls.put_unanswered = True
+            calls.in_doubt = True
             first = world.promises.put_twin(put)
             world.later((lease_ends - world.now) * world.fraction(), lambda: world.promises.put_lands(first))
         if verdict in (faults.LATE, faults.DIES_LATE):
@@ -104,7 +104,7 @@ class SuperOffice:
         if verdict == faults.NOT_NOW:
             raise Deferred("superoffice.rate-limited", "later")
         if verdict not in (faults.FINE, faults.RESENT):
-            raise Deferred("superoffice.unavailable", "no answer", outcome_unknown=True)
+            raise Deferred("superoffice.unavailable", "no answer", in_doubt=True)
         return put.blob_id
 
 

@@ -97,7 +97,7 @@ class Ledger:
                 return _claim(item, target, mark, tenant)
         raise Deferred("target.busy", "Other workers were faster to claim this target.")
 
-    def record_stored(self, claim: Claim, picture: StoredPicture, tenant: str, *, keep_lease: bool = False) -> None:
+    def record_stored(self, claim: Claim, picture: StoredPicture, tenant: str, *, in_doubt: bool = False) -> None:
         """Records that SuperOffice shows this upload's picture, and ends the claim.
 
         The lease is kept where an earlier, unanswered PUT of these bytes may still arrive.
@@ -121,7 +121,7 @@ class Ledger:
             "in_doubt": None,
             f"crashes.{mark.fingerprint}": None,
         }
-        if not keep_lease:
+        if not in_doubt:
             values["lease_until"] = None
         self._end(claim, values, {"claim": claim.token})
 
@@ -137,7 +137,7 @@ class Ledger:
         }
         if final:
             values[f"crashes.{claim.mark.fingerprint}"] = None
-        unknown = isinstance(failure, Deferred) and failure.outcome_unknown
+        unknown = isinstance(failure, Deferred) and failure.in_doubt
         if not unknown:
             values["lease_until"] = None
         if unknown or claim.token in self._unended:

@@ -1,7 +1,24 @@
-"""SuperOffice CRM: where it is, who we are there, and putting a picture on a record."""
+"""SuperOffice CRM: where its API is, how this function is let in, and the pictures of its records."""
 
-from image_ingest.superoffice.attempt import Calls
-from image_ingest.superoffice.client import Picture, SuperOffice
+from image_ingest.superoffice.address import is_loopback
+from image_ingest.superoffice.client import ApiRequest, SuperOffice
+from image_ingest.superoffice.connection import Response
+from image_ingest.superoffice.responses import ImageInfo, describe_response
+from image_ingest.superoffice.secret_schema import SCHEMES, ParsedSecret, Secret, parse_secret
 from image_ingest.superoffice.secret_source import SecretSource
+from image_ingest.superoffice.transport import Calls
 
-__all__ = ["Calls", "Picture", "SecretSource", "SuperOffice"]
+__all__ = [
+    "SCHEMES",
+    "ApiRequest",
+    "Calls",
+    "ImageInfo",
+    "ParsedSecret",
+    "Response",
+    "Secret",
+    "SecretSource",
+    "SuperOffice",
+    "describe_response",
+    "is_loopback",
+    "parse_secret",
+]

@@ -1,4 +1,4 @@
-"""Which web addresses may be given a credential."""
+"""Which web addresses may receive a credential."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ONLINE_DOMAIN = ".superoffice.com"
 
 
-def web_address(text: str) -> str:
+def parse_web_address(text: str) -> str:
     """The https address, normalised: host in lower case, no default port, no trailing slash.
 
     Plain http is for loopback hosts only. Raises ValueError saying what is wrong, never repeating the text.
@@ -38,12 +38,12 @@ def web_address(text: str) -> str:
     return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
 
 
-def api_address(text: str) -> str:
-    """The web address without a trailing `/v1`. Raises ValueError as web_address does."""
-    return re.sub(r"/v1\Z", "", web_address(text), flags=re.IGNORECASE).rstrip("/")
+def parse_api_address(text: str) -> str:
+    """The web address without a trailing `/v1`. Raises ValueError as parse_web_address does."""
+    return re.sub(r"/v1\Z", "", parse_web_address(text), flags=re.IGNORECASE).rstrip("/")
 
 
-def host_of(address: str) -> str:
+def get_host(address: str) -> str:
     """The host name in lower case, without port."""
     return urlsplit(address).hostname or ""
 
@@ -59,5 +59,5 @@ def is_loopback(host: str) -> bool:
 
 
 def is_online(host: str) -> bool:
-    """Whether the host is one of SuperOffice Online's."""
+    """Whether the host belongs to SuperOffice Online."""
     return host.endswith(_ONLINE_DOMAIN)

@@ -8,129 +8,130 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
-from image_ingest.superoffice.attempt import Attempt, holding
-from image_ingest.superoffice.responses import service_document, unexpected
+from image_ingest.deadline import Deadline
+from image_ingest.superoffice.connection import Request
+from image_ingest.superoffice.responses import build_unexpected, read_service_object
 from image_ingest.superoffice.secret_schema import (
     SHORTEST_REDACTED,
     Basic,
     Bearer,
     RefreshToken,
-    SecretDocument,
+    Secret,
     Session,
     SystemUser,
     Ticket,
 )
-from image_ingest.superoffice.transport import Request, Transport
+from image_ingest.superoffice.transport import Calls, Transport
 
 Clock = Callable[[], float]
-_TICKET_SECONDS = 6 * 3600 - 600  # a ticket dies after six hours without use; renewed ten minutes before
-_SHORTEST_TOKEN_SECONDS = 1200  # where expires_in is missing, the shortest lifetime that is documented
-_HELD_OFF_SECONDS = 60  # a credential that was just renewed in vain is not renewed again at once
+_TICKET_SECONDS = 6 * 3600 - 600  # a ticket expires after six hours without use; renewed ten minutes before
+_SHORTEST_TOKEN_SECONDS = 1200  # if expires_in is missing: the shortest lifetime that is documented
+_RENEWAL_PAUSE_SECONDS = 60  # after a renewal that did not help, the same credential is not renewed at once
 _HEADER_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
-class Grant:
-    """A credential as headers; `lasts` seconds from when it was obtained or, where `slides`, last used."""
+class Credential:
+    """The headers that let a call in; `lasts` seconds from when it was obtained or, if it `slides`, last used."""
 
     headers: Mapping[str, str] = field(repr=False)
     lasts: float = float("inf")
     slides: bool = False
 
     def redact(self, text: str) -> str:
-        """The text without the credential, should SuperOffice have echoed it."""
+        """The text without the credential, in case SuperOffice repeated it."""
         for value in self.headers.values():
             token = value.rpartition(" ")[2]
             text = text.replace(token, "***") if len(token) >= SHORTEST_REDACTED else text
         return text
 
 
-class Credential:
-    """The current grant of one secret document, obtained when needed and by one thread at a time."""
+Obtain = Callable[[Deadline, Calls], Credential]
 
-    def __init__(self, obtain: Callable[[Attempt], Grant], clock: Clock = time.time) -> None:
+
+class CredentialSource:
+    """The current credential of one secret, obtained when needed and by one thread at a time."""
+
+    def __init__(self, obtain: Obtain, clock: Clock = time.time) -> None:
         self._obtain = obtain
         self._clock = clock
         self._lock = threading.Lock()
-        self._grant: Grant | None = None
+        self._credential: Credential | None = None
         self._ends = 0.0
-        self._vain: tuple[Grant, float] | None = None
+        self._unrenewable: tuple[Credential, float] | None = None
 
-    def grant(self, attempt: Attempt) -> Grant:
-        """The grant in force, or a new one. Raises Deferred `credentials.invalid`, `superoffice.*`."""
-        with holding(self._lock, attempt.deadline):
-            if self._grant is None or self._clock() >= self._ends:
-                self._grant = None
-                grant = self._obtain(attempt)
-                self._grant, self._ends = grant, self._clock() + grant.lasts
-            return self._grant
+    def get(self, deadline: Deadline, calls: Calls) -> Credential:
+        """The valid credential, or a new one. Raises Deferred `credentials.invalid`, `superoffice.*`."""
+        with deadline.hold(self._lock):
+            if self._credential is None or self._clock() >= self._ends:
+                self._credential = None
+                credential = self._obtain(deadline, calls)
+                self._credential, self._ends = credential, self._clock() + credential.lasts
+            return self._credential
 
-    def accepted(self, grant: Grant) -> None:
-        """SuperOffice took it, which renews a sliding one."""
-        self._vain = None
-        if grant.slides and grant is self._grant:
-            self._ends = self._clock() + grant.lasts
+    def note_accepted(self, credential: Credential) -> None:
+        """SuperOffice accepted it, which renews a sliding one."""
+        self._unrenewable = None
+        if credential.slides and credential is self._credential:
+            self._ends = self._clock() + credential.lasts
 
-    def refused(self, grant: Grant) -> None:
-        """SuperOffice did not take it: the next call gets a new one, unless another thread already has."""
-        if grant is self._grant:
+    def note_refused(self, credential: Credential) -> None:
+        """SuperOffice refused it: the next call gets a new one, unless another thread already has."""
+        if credential is self._credential:
             self._ends = 0.0
 
-    def renewed_in_vain(self, grant: Grant) -> None:
-        """Not even a fresh grant was taken, so that renewing it at once is pointless."""
-        self._vain = (grant, self._clock() + _HELD_OFF_SECONDS)
+    def note_renewal_failed(self, credential: Credential) -> None:
+        """A fresh credential was refused too, so renewing it again at once would not help."""
+        self._unrenewable = (credential, self._clock() + _RENEWAL_PAUSE_SECONDS)
 
-    def worth_renewing(self, grant: Grant) -> bool:
-        """Whether a fresh grant may be taken where this one was not."""
-        return self._vain is None or self._vain[0] is not grant or self._clock() >= self._vain[1]
+    def may_renew(self, credential: Credential) -> bool:
+        """Whether a fresh credential may be accepted where this one was refused."""
+        refused, until = self._unrenewable or (None, 0.0)
+        return refused is not credential or self._clock() >= until
 
 
-def credential_for(document: SecretDocument, transport: Transport, clock: Clock = time.time) -> Credential:
-    """The credential that the document describes."""
-    scheme = document.scheme
+def create_credential_source(secret: Secret, transport: Transport, clock: Clock = time.time) -> CredentialSource:
+    """The source of the credential that the secret describes."""
+    scheme = secret.scheme
     if isinstance(scheme, SystemUser):
-        return Credential(_system_user(document, scheme, transport, clock), clock)
+        return CredentialSource(_prepare_system_user(secret, scheme, transport, clock), clock)
     if isinstance(scheme, RefreshToken):
-        return Credential(lambda attempt: _refreshed(document, scheme, transport, clock, attempt), clock)
-    return Credential(lambda _attempt: Grant(_given(scheme)), clock)
+        return CredentialSource(_prepare_refresh(secret, scheme, transport, clock), clock)
+    return CredentialSource(lambda _deadline, _calls: Credential(_build_headers(scheme)), clock)
 
 
-def _given(scheme: Basic | Ticket | Bearer | Session) -> dict[str, str]:
+def _build_headers(scheme: Basic | Ticket | Bearer | Session) -> dict[str, str]:
     if isinstance(scheme, Basic):
         pair = f"{scheme.username}:{scheme.password}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
     if isinstance(scheme, Ticket):
-        return _ticket_headers(scheme.ticket, scheme.app_token)
+        return _build_ticket_headers(scheme.ticket, scheme.app_token)
     if isinstance(scheme, Bearer):
         return {"Authorization": f"Bearer {scheme.access_token}"}
     return {"Cookie": scheme.cookie, "X-XSRF-TOKEN": scheme.xsrf_token}
 
 
-def _ticket_headers(ticket: str, app_token: str | None) -> dict[str, str]:
+def _build_ticket_headers(ticket: str, app_token: str | None) -> dict[str, str]:
     headers = {"Authorization": f"SOTicket {ticket}"}
     return headers | {"SO-AppToken": app_token} if app_token else headers
 
 
-def _system_user(
-    document: SecretDocument, scheme: SystemUser, transport: Transport, clock: Clock
-) -> Callable[[Attempt], Grant]:
+def _prepare_system_user(secret: Secret, scheme: SystemUser, transport: Transport, clock: Clock) -> Obtain:
     from image_ingest.superoffice.system_user import SystemUserLogin
 
-    login = SystemUserLogin(document, scheme, transport, clock)
+    login = SystemUserLogin(secret, scheme, transport, clock)
 
-    def obtain(attempt: Attempt) -> Grant:
-        headers = _ticket_headers(login.ticket(attempt), scheme.client_secret)
-        return Grant(headers, _TICKET_SECONDS, slides=True)
+    def obtain(deadline: Deadline, calls: Calls) -> Credential:
+        headers = _build_ticket_headers(login.request_ticket(deadline, calls), scheme.client_secret)
+        return Credential(headers, _TICKET_SECONDS, slides=True)
 
     return obtain
 
 
-def _refreshed(
-    document: SecretDocument, scheme: RefreshToken, transport: Transport, clock: Clock, attempt: Attempt
-) -> Grant:
-    """An access token for the refresh token, given up shortly before it ends."""
+def _prepare_refresh(secret: Secret, scheme: RefreshToken, transport: Transport, clock: Clock) -> Obtain:
     form = {
         "grant_type": "refresh_token",
         "client_id": scheme.client_id,
@@ -140,11 +141,19 @@ def _refreshed(
     if scheme.redirect_uri:
         form["redirect_uri"] = scheme.redirect_uri
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    url = f"{document.login}/login/common/oauth/tokens"
-    answer = transport.send(Request("POST", url, headers, urlencode(form).encode()), attempt)
-    tokens = service_document(answer, "login service", document.redact, clock())
+    request = Request("POST", f"{secret.login}/login/common/oauth/tokens", headers, urlencode(form).encode())
+
+    def obtain(deadline: Deadline, calls: Calls) -> Credential:
+        response = transport.send(request, deadline, calls)
+        return _read_access_token(read_service_object(response, "login service", secret.redact, clock()))
+
+    return obtain
+
+
+def _read_access_token(tokens: Mapping[str, Any]) -> Credential:
+    """An access token, given up shortly before it ends."""
     token, seconds = tokens.get("access_token"), tokens.get("expires_in")
     if not isinstance(token, str) or not _HEADER_TOKEN.fullmatch(token):
-        raise unexpected("login service", "holds no access token")
+        raise build_unexpected("login service", "contains no access token")
     lasts = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else _SHORTEST_TOKEN_SECONDS
-    return Grant({"Authorization": f"Bearer {token}"}, lasts - min(60.0, lasts / 10))
+    return Credential({"Authorization": f"Bearer {token}"}, lasts - min(60.0, lasts / 10))

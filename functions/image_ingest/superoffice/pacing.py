@@ -20,7 +20,6 @@ from contextlib import contextmanager
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.attempt import holding
 
 _SLACK = 1.02
 _IN_TRANSIT = 0.3  # seconds from here to SuperOffice, at most: far more than a busy machine or a lost packet costs
@@ -66,7 +65,7 @@ class Pacer:
 
         Raises Deferred `worker.out-of-time` when the turn would come too late.
         """
-        with holding(self._lock, deadline):
+        with deadline.hold(self._lock):
             self._wait(deadline)
             self._next_start = self._clock() + self.gap
             turn = Turn(self._clock)

@@ -1,19 +1,17 @@
-"""The secret's JSON document, validated whole (docs/credentials.md)."""
+"""The secret: one JSON object, validated as a whole (docs/credentials.md)."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar, cast
 
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.address import api_address, web_address
+from image_ingest.superoffice.address import parse_api_address, parse_web_address
 
-_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _ENVIRONMENTS = {
@@ -31,7 +29,7 @@ SHORTEST_REDACTED = 4  # characters; shorter values would blank out ordinary wor
 
 
 class _Masked:
-    """Says its scheme and nothing else."""
+    """Shows its class and none of its values."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -46,7 +44,7 @@ class Basic(_Masked):
 @dataclass(frozen=True, repr=False)
 class Ticket(_Masked):
     ticket: str
-    app_token: str | None
+    app_token: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +57,7 @@ class RefreshToken(_Masked):
     client_id: str
     client_secret: str
     refresh_token: str
-    redirect_uri: str | None
+    redirect_uri: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,20 +74,43 @@ class Session(_Masked):
 
 
 Scheme = Basic | Ticket | Bearer | RefreshToken | SystemUser | Session
-_SCHEMES: dict[str, type[Scheme]] = {
-    "basic": Basic,
-    "ticket": Ticket,
-    "bearer": Bearer,
-    "refresh_token": RefreshToken,
-    "system_user": SystemUser,
-    "session": Session,
-}
-_BASE_URL_ONLY = (Basic, Session)
-_WITH_LOGIN = (RefreshToken, SystemUser)
 
 
 @dataclass(frozen=True)
-class SecretDocument:
+class SchemeRules:
+    """One row of the table of schemes: its fields, and where it works.
+
+    `online`: SuperOffice Online accepts it; otherwise it needs a base_url. `logs_in`: it needs an environment or a
+    login_url even with a base_url.
+    """
+
+    values: type[Scheme]
+    online: bool = True
+    logs_in: bool = False
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of its own fields."""
+        return tuple(field.name for field in fields(self.values))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Those of `fields` that must have a value everywhere."""
+        return tuple(field.name for field in fields(self.values) if field.default is MISSING)
+
+
+SCHEMES: Mapping[str, SchemeRules] = {
+    "basic": SchemeRules(Basic, online=False),
+    "ticket": SchemeRules(Ticket),
+    "bearer": SchemeRules(Bearer),
+    "refresh_token": SchemeRules(RefreshToken, logs_in=True),
+    "system_user": SchemeRules(SystemUser, logs_in=True),
+    "session": SchemeRules(Session, online=False),
+}
+
+
+@dataclass(frozen=True)
+class Secret:
     """A valid secret: the scheme with its values, and where the API and the login are.
 
     `base_url` is None Online; `login` is the address that login and state paths are appended to, None where neither
@@ -105,35 +126,46 @@ class SecretDocument:
 
     @property
     def tenant(self) -> str:
-        """The tenant's name in the form that is compared: SuperOffice's own spelling (Cust12345), else base_url."""
+        """The tenant's name in the form that is compared: as SuperOffice spells it (Cust12345), else base_url."""
         return self.context_identifier.capitalize() if self.context_identifier else self.base_url or ""
 
     def redact(self, text: str) -> str:
-        """The text without any of the secret's values, should the other side have echoed one."""
+        """The text without any of the secret's values, in case SuperOffice repeated one."""
         values = (getattr(self.scheme, field.name) for field in fields(self.scheme))
         for value in sorted((v for v in values if v and len(v) >= SHORTEST_REDACTED), key=len, reverse=True):
             text = text.replace(value, "***")
         return text
 
 
-def parse(text: str) -> SecretDocument:
-    """The document that the secret's text holds. Raises Deferred `credentials.invalid` naming every problem at once."""
-    content = _object(text)
+@dataclass(frozen=True)
+class ParsedSecret:
+    """A valid secret, and what its author should know all the same; warnings contain no values."""
+
+    secret: Secret
+    warnings: tuple[str, ...] = ()
+
+
+def parse_secret(text: str) -> ParsedSecret:
+    """The secret in the text. Raises Deferred `credentials.invalid`, which names every problem at once."""
+    content = _parse_object(text)
     if content is None:
         raise Deferred("credentials.invalid", "The SuperOffice secret is not a JSON object (docs/credentials.md).")
-    read = _Fields(content)
-    kind = read.choice("auth", {name: name for name in _SCHEMES})
-    document = read.document(_SCHEMES.get(kind or ""))
-    if document is None or read.problems:
-        raise Deferred("credentials.invalid", f"The SuperOffice secret is not valid: {'; '.join(read.problems)}.")
-    unknown = sorted(content.keys() - _COMMON - {field.name for field in fields(document.scheme)})
-    if unknown:
-        names = ", ".join(re.sub(r"[^\w.-]", "?", name)[:40] for name in unknown[:20])
-        _log.warning("The SuperOffice secret has fields that auth %s does not use: %s", kind, names)
-    return document
+    reader = _Reader(content)
+    auth = reader.read_choice("auth", {name: name for name in SCHEMES}) or ""
+    secret = reader.read_secret(SCHEMES.get(auth))
+    if secret is None or reader.problems:
+        raise Deferred("credentials.invalid", f"The SuperOffice secret is not valid: {'; '.join(reader.problems)}.")
+    return ParsedSecret(secret, tuple(_warn_of_unused(content, auth)))
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _warn_of_unused(content: Mapping[str, Any], auth: str) -> Iterator[str]:
+    unused = sorted(content.keys() - _COMMON - set(SCHEMES[auth].fields))
+    if unused:
+        names = ", ".join(re.sub(r"[^\w.-]", "?", name)[:40] for name in unused[:20])
+        yield f"The SuperOffice secret has fields that auth {auth} does not use: {names}."
+
+
+def _parse_object(text: str) -> dict[str, Any] | None:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -141,139 +173,136 @@ def _object(text: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-class _Fields:
+class _Reader:
     """Reads fields one by one and keeps the problems for the end."""
 
-    def __init__(self, content: dict[str, Any]) -> None:
+    def __init__(self, content: Mapping[str, Any]) -> None:
         self._content = content
         self.problems: list[str] = []
 
-    def document(self, scheme_type: type[Scheme] | None) -> SecretDocument | None:
-        base_url = self._parsed("base_url", _base_url)
-        environment = self.choice("environment", _ENVIRONMENTS, optional=True)
-        context_identifier = self._parsed("context_identifier", _context_identifier)
-        login_url = self._parsed("login_url", web_address)
-        login = login_url or (f"https://{environment}.superoffice.com" if environment else None)
-        ca_bundle = self._parsed("ca_bundle", _ca_bundle)
-        if scheme_type is None:
+    def read_secret(self, rules: SchemeRules | None) -> Secret | None:
+        base_url = self._read("base_url", _parse_base_url)
+        environment = self.read_choice("environment", _ENVIRONMENTS, optional=True)
+        context_identifier = self._read("context_identifier", _parse_context_identifier)
+        login_url = self._read("login_url", parse_web_address)
+        ca_bundle = self._read("ca_bundle", _parse_ca_bundle)
+        if rules is None:
             return None
-        self._check_place(scheme_type)
-        return SecretDocument(
-            scheme=self._scheme(scheme_type),
+        self._check_place(rules)
+        return Secret(
+            scheme=self._read_scheme(rules),
             base_url=base_url,
             context_identifier=context_identifier,
-            login=login,
+            login=login_url or (f"https://{environment}.superoffice.com" if environment else None),
             login_url=login_url,
             ca_bundle=ca_bundle,
         )
 
-    def choice(self, name: str, allowed: dict[str, str], *, optional: bool = False) -> str | None:
-        value = self._text(name)
+    def read_choice(self, name: str, allowed: Mapping[str, str], *, optional: bool = False) -> str | None:
+        value = self._read_text(name)
         if value is None and optional:
             return None
         chosen = allowed.get(value.strip().lower()) if value else None
         if chosen is None:
-            self._problem(name, f"must be one of {', '.join(allowed)}")
+            self._add_problem(name, f"must be one of {', '.join(allowed)}")
         return chosen
 
-    def _check_place(self, scheme_type: type[Scheme]) -> None:
-        """Contract of where: base_url, or Online an environment (or login_url) and a context identifier."""
+    def _check_place(self, rules: SchemeRules) -> None:
+        """The API is at base_url, or Online by an environment (or login_url) and a context identifier."""
         login = self._has("environment") or self._has("login_url")
         online = not self._has("base_url")
-        if online and scheme_type in _BASE_URL_ONLY:
-            self._problem("base_url", "is required (SuperOffice Online does not take this auth)")
+        if online and not rules.online:
+            self._add_problem("base_url", "is required (SuperOffice Online does not accept this auth)")
             return
         if online and not (login and self._has("context_identifier")):
-            self._problem("base_url", "is required, or environment and context_identifier for SuperOffice Online")
-        elif scheme_type in _WITH_LOGIN and not login:
-            self._problem("environment", "is required (or login_url), to log in")
-        if scheme_type is SystemUser and not online and not self._has("context_identifier"):
-            self._problem("context_identifier", "is required, to log in")
-        if scheme_type is Ticket and online and not self._has("app_token"):
-            self._problem("app_token", "is required for SuperOffice Online")
+            self._add_problem("base_url", "is required, or environment and context_identifier for SuperOffice Online")
+        elif rules.logs_in and not login:
+            self._add_problem("environment", "is required (or login_url), to log in")
+        if rules.values is SystemUser and not online and not self._has("context_identifier"):
+            self._add_problem("context_identifier", "is required, to log in")
+        if rules.values is Ticket and online and not self._has("app_token"):
+            self._add_problem("app_token", "is required for SuperOffice Online")
 
-    def _scheme(self, scheme_type: type[Scheme]) -> Scheme:
-        values = {field.name: self._scheme_value(field.name) for field in fields(scheme_type)}
-        return cast("Callable[..., Scheme]", scheme_type)(**values)
+    def _read_scheme(self, rules: SchemeRules) -> Scheme:
+        for name in rules.required:
+            if not self._has(name):
+                self._add_problem(name, "is missing")
+        values = {name: self._read(name, _PARSERS.get(name, _parse_visible)) for name in rules.fields}
+        return cast("Callable[..., Scheme]", rules.values)(**values)
 
-    def _scheme_value(self, name: str) -> str | None:
-        if name not in _OPTIONAL and not self._has(name):
-            self._problem(name, "is missing")
-        return self._parsed(name, _PARSERS.get(name, _visible))
-
-    def _parsed(self, name: str, parse: Callable[[str], _T]) -> _T | None:
-        value = self._text(name)
+    def _read(self, name: str, parse: Callable[[str], _T]) -> _T | None:
+        value = self._read_text(name)
         if value is None:
             return None
         try:
             return parse(value)
         except ValueError as problem:
-            self._problem(name, str(problem))
+            self._add_problem(name, str(problem))
             return None
 
     def _has(self, name: str) -> bool:
         return self._content.get(name) not in (None, "")
 
-    def _text(self, name: str) -> str | None:
+    def _read_text(self, name: str) -> str | None:
         value = self._content.get(name)
         if value in (None, ""):
             return None
         if not isinstance(value, str):
-            self._problem(name, "must be a text in quotes")
+            self._add_problem(name, "must be a text in quotes")
             return None
         return value
 
-    def _problem(self, name: str, what: str) -> None:
+    def _add_problem(self, name: str, what: str) -> None:
         self.problems.append(f"{name} {what}")
 
 
-def _base_url(value: str) -> str:
-    address = web_address(value.strip())
+def _parse_base_url(value: str) -> str:
+    address = parse_web_address(value.strip())
     if re.search(r"/v1/[A-Za-z]+[0-9]+\Z", address, re.IGNORECASE):
         raise ValueError(
             "has a context identifier after v1; it belongs before api: https://online3.superoffice.com/Cust12345/api"
         )
-    return api_address(address)
+    return parse_api_address(address)
 
 
-def _context_identifier(value: str) -> str:
+def _parse_context_identifier(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]{1,64}", value.strip()):
         raise ValueError("must be letters and digits, such as Cust12345")
     return value.strip()
 
 
-def _visible(value: str) -> str:
+def _parse_visible(value: str) -> str:
     if not _VISIBLE.fullmatch(value.strip()):
         raise ValueError("must be printable ASCII on one line")
     return value.strip()
 
 
-def _username(value: str) -> str:
+def _parse_username(value: str) -> str:
     if ":" in value:
-        raise ValueError("must not contain a colon, which HTTP Basic cannot carry")
-    return _password(value)
+        raise ValueError("must not contain a colon, which HTTP Basic does not allow")
+    return _parse_password(value)
 
 
-def _password(value: str) -> str:
+def _parse_password(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("must not contain control characters such as a line break")
     try:
         value.encode()
     except UnicodeEncodeError:
-        problem = "must be text that UTF-8 can carry"
+        problem = "must be text that UTF-8 can encode"
     else:
         return value
     raise ValueError(problem)
 
 
-def _private_key(value: str) -> str:
+def _parse_private_key(value: str) -> str:
     from image_ingest.superoffice.private_key import load_private_key
 
     load_private_key(value)
     return value
 
 
-def _ca_bundle(value: str) -> str:
+def _parse_ca_bundle(value: str) -> str:
     bundle = value.replace("\\r", "").replace("\\n", "\n").strip() + "\n"
     try:
         ssl.create_default_context(cadata=bundle)
@@ -284,9 +313,8 @@ def _ca_bundle(value: str) -> str:
     raise ValueError(problem)
 
 
-_OPTIONAL = {"app_token", "redirect_uri"}
 _PARSERS: dict[str, Callable[[str], str]] = {
-    "username": _username,
-    "password": _password,
-    "private_key": _private_key,
+    "username": _parse_username,
+    "password": _parse_password,
+    "private_key": _parse_private_key,
 }

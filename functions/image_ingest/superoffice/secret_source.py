@@ -1,4 +1,4 @@
-"""Where the secret's text comes from: the one module here that knows AWS."""
+"""Where the secret's text comes from: the only module here that knows AWS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SecretsManagerClient(Protocol):
     """The one operation needed of boto3's Secrets Manager client."""
 
     def get_secret_value(self, *, SecretId: str, VersionStage: str) -> Any:  # noqa: N803 - boto3's own names
-        """Answers with SecretString or SecretBinary."""
+        """Returns SecretString or SecretBinary."""
 
 
 class SecretSource:
@@ -41,19 +41,19 @@ class SecretSource:
     def _read(self) -> str:
         try:
             with aws_call("reading the SuperOffice secret"):
-                answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage="AWSCURRENT")
+                response = self._client.get_secret_value(SecretId=self._secret_id, VersionStage="AWSCURRENT")
         except Deferred as refused:
             if isinstance(refused.__cause__, ClientError) and error_code(refused.__cause__) in _ABSENT:
-                raise self._invalid("does not exist or has no value yet") from None
+                raise self._build_invalid("does not exist or has no value yet") from None
             raise
-        text = answer.get("SecretString")
+        text = response.get("SecretString")
         if text is None:
-            text = answer.get("SecretBinary", b"").decode("utf-8", errors="replace")
+            text = response.get("SecretBinary", b"").decode("utf-8", errors="replace")
         if not text.strip():
-            raise self._invalid("is empty")
+            raise self._build_invalid("is empty")
         return str(text).removeprefix("\ufeff")
 
-    def _invalid(self, what: str) -> Deferred:
+    def _build_invalid(self, what: str) -> Deferred:
         return Deferred(
             "credentials.invalid",
             f"The secret {self._secret_id} {what}. Put the SuperOffice credential into it as JSON: "

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
+from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.address import api_address, host_of, is_loopback, is_online
-from image_ingest.superoffice.attempt import Attempt, holding
-from image_ingest.superoffice.responses import service_document, timestamp, unexpected
-from image_ingest.superoffice.secret_schema import SecretDocument
-from image_ingest.superoffice.transport import Request, Transport
+from image_ingest.superoffice.address import get_host, is_loopback, is_online, parse_api_address
+from image_ingest.superoffice.connection import Request
+from image_ingest.superoffice.responses import build_unexpected, parse_timestamp, read_service_object
+from image_ingest.superoffice.secret_schema import Secret
+from image_ingest.superoffice.transport import Calls, Transport
 
 _UNDATED_SECONDS = 600  # how long an address without ValidUntil is kept
 _RUNNING = ("Running", "OnlineMaintenance")
@@ -26,10 +27,10 @@ _MEANINGS = {
 
 
 class Tenant:
-    """The API's address, kept as long as SuperOffice says that it is good."""
+    """The API's address, kept as long as SuperOffice says that it is valid."""
 
-    def __init__(self, document: SecretDocument, transport: Transport, clock: Callable[[], float] = time.time) -> None:
-        self._document = document
+    def __init__(self, secret: Secret, transport: Transport, clock: Callable[[], float] = time.time) -> None:
+        self._secret = secret
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
@@ -39,19 +40,19 @@ class Tenant:
     @property
     def moves(self) -> bool:
         """Whether the address comes from the state service."""
-        return self._document.base_url is None
+        return self._secret.base_url is None
 
-    def api(self, attempt: Attempt) -> str:
+    def find_api(self, deadline: Deadline, calls: Calls) -> str:
         """The address that `/v1/…` is appended to.
 
         Raises Deferred `superoffice.unavailable` (not running), `credentials.invalid` (unknown), other `superoffice.*`.
         """
-        if self._document.base_url is not None:
-            return self._document.base_url
-        with holding(self._lock, attempt.deadline):
+        if self._secret.base_url is not None:
+            return self._secret.base_url
+        with deadline.hold(self._lock):
             if self._api is None or self._clock() >= self._valid_until:
                 self._api = None
-                self._api = self._look_up(attempt)
+                self._api = self._look_up(deadline, calls)
             return self._api
 
     def forget(self, api: str) -> None:
@@ -59,36 +60,36 @@ class Tenant:
         if self._api == api:
             self._valid_until = 0.0
 
-    def _look_up(self, attempt: Attempt) -> str:
-        name = self._document.context_identifier or ""
-        url = f"{self._document.login}/api/state/{name}"
-        answer = self._transport.send(Request("GET", url, {"Accept": "application/json"}), attempt)
-        if answer.status == 404:
+    def _look_up(self, deadline: Deadline, calls: Calls) -> str:
+        name = self._secret.context_identifier or ""
+        url = f"{self._secret.login}/api/state/{name}"
+        response = self._transport.send(Request("GET", url, {"Accept": "application/json"}), deadline, calls)
+        if response.status == 404:
             raise Deferred(
                 "credentials.invalid",
-                f"SuperOffice knows no tenant {name} at {host_of(url)}: check context_identifier and environment.",
+                f"SuperOffice knows no tenant {name} at {get_host(url)}: check context_identifier and environment.",
             )
-        state = service_document(answer, "state service", self._document.redact, self._clock())
+        state = read_service_object(response, "state service", self._secret.redact, self._clock())
         said_name = state.get("ContextIdentifier")
         if isinstance(said_name, str) and said_name.lower() != name.lower():
-            raise unexpected("state service", "is about another tenant")
-        valid_until = timestamp(state.get("ValidUntil"))
+            raise build_unexpected("state service", "is about another tenant")
+        valid_until = parse_timestamp(state.get("ValidUntil"))
         _check_running(state, None if valid_until is None else valid_until - self._clock())
         self._valid_until = valid_until if valid_until is not None else self._clock() + _UNDATED_SECONDS
-        return self._checked(state.get("Api"))
+        return self._check_address(state.get("Api"))
 
-    def _checked(self, api: object) -> str:
+    def _check_address(self, api: object) -> str:
         """Credentials go to SuperOffice's own hosts and to the operator's login host, nowhere else."""
         if not isinstance(api, str):
-            raise unexpected("state service", "names no API address")
+            raise build_unexpected("state service", "names no API address")
         try:
-            address = api_address(api.strip())
+            address = parse_api_address(api.strip())
         except ValueError as problem:
-            raise unexpected("state service", f"names an API address that {problem}") from None
-        host, login_url = host_of(address), self._document.login_url
-        own = login_url is not None and host == host_of(login_url)
+            raise build_unexpected("state service", f"names an API address that {problem}") from None
+        host, login_url = get_host(address), self._secret.login_url
+        own = login_url is not None and host == get_host(login_url)
         if not own and (not is_online(host) or is_loopback(host)):
-            raise unexpected(
+            raise build_unexpected(
                 "state service", f"names an API address outside superoffice.com ({host}), which was not used"
             )
         return address

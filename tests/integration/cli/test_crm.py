@@ -16,7 +16,7 @@ import pytest
 
 from image_ingest.errors import Deferred
 from image_ingest.settings import SuperOfficeSettings
-from image_ingest.superoffice import SecretSource
+from image_ingest.superoffice import SecretSource, SuperOffice
 from image_ingest.target import Target
 from image_ingest_cli.aws.remote_zip import open_zip
 from image_ingest_cli.errors import Trouble
@@ -44,7 +44,7 @@ def superoffice() -> Iterator[StandIn]:
 
 def _crm(superoffice: StandIn, auth: str = "basic", calls_per_second: float = 1000) -> Crm:
     settings = SuperOfficeSettings(calls_per_second=calls_per_second, workers=2)
-    return Crm(settings, SecretSource(Secrets(superoffice.secret(auth)), "secret"))
+    return Crm(SuperOffice(settings, SecretSource(Secrets(superoffice.secret(auth)), "secret")))
 
 
 @pytest.mark.parametrize("auth", AUTHS)

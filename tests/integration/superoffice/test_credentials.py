@@ -72,7 +72,7 @@ def test_a_credential_that_stays_refused_is_unauthorized_and_its_secret_not_kept
     worker.put()
     so.revoke_credentials()
     refused = deferred_by(worker)
-    assert (refused.code, refused.outcome_unknown) == ("superoffice.unauthorized", False)
+    assert (refused.code, refused.in_doubt) == ("superoffice.unauthorized", False)
     so.restore_credentials()
     worker.secrets.content = so.secret(auth)
     worker.put()
@@ -229,7 +229,7 @@ def test_what_the_login_service_answers(  # noqa: PLR0917 - parameters of the te
 ) -> None:
     so.fail(times=None, path=path, **failure)
     refused = deferred_by(worker_of(so, auth))
-    assert (refused.code, refused.retry_after, refused.outcome_unknown) == (code, retry_after, False)
+    assert (refused.code, refused.retry_after, refused.in_doubt) == (code, retry_after, False)
     assert puts(so) == 0
     assert so.called("GET", "/elsewhere") == []
 

@@ -42,12 +42,12 @@ def test_a_dropped_connection_is_tried_again_at_once(so: StandIn) -> None:
 
 
 @pytest.mark.parametrize("failure", [{"drop": True}, {"drop": True, "stores": True}, {"garbage": b"SSH-2.0-x\r\n\r\n"}])
-def test_a_connection_that_keeps_breaking_leaves_the_outcome_unknown(so: StandIn, failure: dict[str, Any]) -> None:
+def test_a_connection_that_keeps_breaking_leaves_the_in_doubt(so: StandIn, failure: dict[str, Any]) -> None:
     so.fail(times=None, **failure)
     calls = Calls()
     worker = worker_of(so)
     lost = deferred_by(worker)
-    assert (lost.code, lost.outcome_unknown, puts(so)) == ("superoffice.unavailable", True, 3)
+    assert (lost.code, lost.in_doubt, puts(so)) == ("superoffice.unavailable", True, 3)
     with pytest.raises(Deferred):
         worker.put(calls=calls)
     assert (calls.count, calls.host, calls.status) == (3, "127.0.0.1", None)
@@ -59,7 +59,7 @@ def test_a_struggling_gateway_is_tried_again_at_once(so: StandIn, status: int) -
     worker_of(so).put()
     so.fail(times=3, status=status)
     refused = deferred_by(worker_of(so))
-    assert (refused.code, refused.outcome_unknown, puts(so)) == ("superoffice.unavailable", False, 6)
+    assert (refused.code, refused.in_doubt, puts(so)) == ("superoffice.unavailable", False, 6)
 
 
 @pytest.mark.parametrize("wait", ["0", "120"])
@@ -81,7 +81,7 @@ def test_a_loss_stays_unknown_when_the_last_answer_is_a_refusal_for_now(so: Stan
     so.fail(drop=True)
     so.fail(times=None, status=500)
     refused = deferred_by(worker_of(so))
-    assert (refused.code, refused.outcome_unknown) == ("superoffice.unavailable", True)
+    assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", True)
 
 
 def test_a_loss_before_a_refused_login_stays_unknown(so: StandIn) -> None:
@@ -90,7 +90,7 @@ def test_a_loss_before_a_refused_login_stays_unknown(so: StandIn) -> None:
     so.revoke_credentials()
     so.fail(drop=True)
     refused = deferred_by(worker)
-    assert (refused.code, refused.outcome_unknown) == ("credentials.invalid", True)
+    assert (refused.code, refused.in_doubt) == ("credentials.invalid", True)
 
 
 def test_a_rejection_after_a_loss_is_a_rejection(so: StandIn) -> None:
@@ -104,14 +104,14 @@ def test_a_rejection_after_a_loss_is_a_rejection(so: StandIn) -> None:
 def test_a_late_answer_is_not_waited_for_and_not_asked_again(so: StandIn) -> None:
     so.fail(times=None, delay=60, stores=True)
     late = deferred_by(worker_of(so), seconds=0.8)
-    assert (late.code, late.outcome_unknown, puts(so)) == ("superoffice.unavailable", True, 1)
+    assert (late.code, late.in_doubt, puts(so)) == ("superoffice.unavailable", True, 1)
     assert so.picture("person", 123) is not None
 
 
 def test_a_put_that_arrives_after_everybody_gave_up(so: StandIn) -> None:
     so.fail(holds=True, delay=60)
     late = deferred_by(worker_of(so), seconds=0.8)
-    assert late.outcome_unknown
+    assert late.in_doubt
     assert so.picture("person", 123) is None
     assert so.land_held() == 1
     assert so.picture("person", 123) is not None
@@ -120,7 +120,7 @@ def test_a_put_that_arrives_after_everybody_gave_up(so: StandIn) -> None:
 def test_a_dripping_body_does_not_outlive_the_deadline(so: StandIn) -> None:
     so.fail(body=ENDLESS, drip=0.05)
     late = deferred_by(worker_of(so), seconds=0.8)
-    assert (late.code, late.outcome_unknown, puts(so)) == ("superoffice.unavailable", True, 1)
+    assert (late.code, late.in_doubt, puts(so)) == ("superoffice.unavailable", True, 1)
 
 
 def test_dripping_headers_do_not_outlive_the_deadline() -> None:
@@ -132,7 +132,7 @@ def test_dripping_headers_do_not_outlive_the_deadline() -> None:
 
     with scripted_server(drip) as address:
         late = deferred_by(basic(address), seconds=0.8)
-    assert (late.code, late.outcome_unknown) == ("superoffice.unavailable", True)
+    assert (late.code, late.in_doubt) == ("superoffice.unavailable", True)
 
 
 def test_a_server_that_never_reads_does_not_outlive_the_deadline() -> None:
@@ -145,7 +145,7 @@ def test_a_server_that_never_reads_does_not_outlive_the_deadline() -> None:
         image = type(picture())(b"x" * 20_000_000, "image/png")
         with pytest.raises(Deferred) as caught:
             worker.put(image=image, seconds=0.8)
-    assert caught.value.outcome_unknown
+    assert caught.value.in_doubt
 
 
 def test_a_server_that_reads_too_slowly_does_not_outlive_the_deadline() -> None:
@@ -161,7 +161,7 @@ def test_a_server_that_reads_too_slowly_does_not_outlive_the_deadline() -> None:
         image = type(picture())(b"x" * 20_000_000, "image/png")
         with pytest.raises(Deferred) as caught:
             worker.put(image=image, seconds=2)
-    assert caught.value.outcome_unknown
+    assert caught.value.in_doubt
 
 
 def test_after_a_time_out_a_put_is_not_sent_again_however_much_time_is_left(
@@ -170,12 +170,12 @@ def test_after_a_time_out_a_put_is_not_sent_again_however_much_time_is_left(
     monkeypatch.setattr(transport, "_EXCHANGE_SECONDS", 0.6)
     so.fail(times=None, delay=60)
     late = deferred_by(worker_of(so))
-    assert (late.code, late.outcome_unknown, puts(so)) == ("superoffice.unavailable", True, 1)
+    assert (late.code, late.in_doubt, puts(so)) == ("superoffice.unavailable", True, 1)
 
 
 def test_without_time_nothing_is_sent(so: StandIn) -> None:
     early = deferred_by(worker_of(so), seconds=0.2)
-    assert (early.code, early.outcome_unknown, so.calls) == ("worker.out-of-time", False, [])
+    assert (early.code, early.in_doubt, so.calls) == ("worker.out-of-time", False, [])
 
 
 def test_little_time_means_no_second_try(so: StandIn) -> None:
@@ -208,13 +208,13 @@ def test_a_connection_kept_open_that_died_meanwhile_is_replaced() -> None:
 def test_a_body_that_breaks_off_is_no_answer(so: StandIn) -> None:
     so.fail(times=None, body="59", headers={"Content-Length": "50"})
     lost = deferred_by(worker_of(so))
-    assert (lost.code, lost.outcome_unknown) == ("superoffice.unavailable", True)
+    assert (lost.code, lost.in_doubt) == ("superoffice.unavailable", True)
 
 
 def test_a_huge_body_is_read_only_in_part(so: StandIn) -> None:
     so.fail(body=b"9" * 30_000_000)
     huge = deferred_by(worker_of(so))
-    assert (huge.code, huge.outcome_unknown) == ("superoffice.unexpected-answer", False)
+    assert (huge.code, huge.in_doubt) == ("superoffice.unexpected-answer", False)
 
     def begin_only(connection: socket.socket, over: threading.Event) -> None:
         read_request(connection)
@@ -273,7 +273,7 @@ def test_nobody_listening(so: StandIn) -> None:
     worker.put()
     so.down()
     refused = deferred_by(worker)
-    assert (refused.code, refused.outcome_unknown) == ("superoffice.unavailable", False)
+    assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", False)
     assert "ConnectionRefusedError" in refused.message
     so.up()
     worker.put()
@@ -285,7 +285,7 @@ def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     refused = deferred_by(basic("https://crm.example.com"))
-    assert (refused.code, refused.outcome_unknown) == ("superoffice.unavailable", False)
+    assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", False)
     assert "crm.example.com cannot be found" in refused.message
 
 

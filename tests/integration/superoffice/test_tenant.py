@@ -92,7 +92,7 @@ def test_a_tenant_that_does_not_run_defers_without_a_put(so: StandIn, state: str
     assert refused.code == "superoffice.unavailable"
     assert f"its state is {state}" in refused.message
     assert refused.retry_after == pytest.approx(900, abs=30)
-    assert (puts(so), refused.outcome_unknown) == (0, False)
+    assert (puts(so), refused.in_doubt) == (0, False)
     so.set_state("Running")
     worker.put()
     assert so.state_lookups == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from image_ingest.superoffice.transport import trusted
+from image_ingest.superoffice.connection import create_tls_context
 from sandbox.superoffice import AUTHS, StandIn
 from sandbox.superoffice.keys import certificate
 from tests.support.superoffice_client import Worker, deferred_by, puts, worker_of
@@ -43,7 +43,7 @@ def test_a_private_authority_is_trusted_by_ca_bundle(so: StandIn, auth: str) -> 
 
 @pytest.mark.parametrize("ca_bundle", [None, certificate().ca_pem])
 def test_verification_is_always_on_strict_form_only_without_an_own_authority(ca_bundle: str | None) -> None:
-    context = trusted(ca_bundle)
+    context = create_tls_context(ca_bundle)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert not (ca_bundle and context.verify_flags & ssl.VERIFY_X509_STRICT)
 
@@ -73,7 +73,7 @@ def test_without_it_nothing_is_sent_whatever_the_environment_says(
     secret = so.secret("basic")
     del secret["ca_bundle"]
     refused = deferred_by(Worker(secret))
-    assert (refused.code, refused.outcome_unknown, so.calls) == ("superoffice.unavailable", False, [])
+    assert (refused.code, refused.in_doubt, so.calls) == ("superoffice.unavailable", False, [])
     assert "certificate that is not trusted" in refused.message
     assert "ca_bundle" in refused.message
 
@@ -102,7 +102,7 @@ def everywhere(so: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 def test_a_certificate_for_another_host_is_refused(everywhere: StandIn) -> None:
     refused = deferred_by(Worker(everywhere.secret("basic") | {"base_url": "https://crm.example.com/SuperOffice/api"}))
-    assert (refused.code, refused.outcome_unknown, everywhere.calls) == ("superoffice.unavailable", False, [])
+    assert (refused.code, refused.in_doubt, everywhere.calls) == ("superoffice.unavailable", False, [])
     assert "crm.example.com" in refused.message
 
 
@@ -147,7 +147,7 @@ def test_every_call_goes_through_the_proxy(so: StandIn, login: str, monkeypatch:
 def test_a_proxy_that_is_down_is_named_without_its_password(so: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://ingest:pr0xy-5ecret@127.0.0.1:1")
     refused = deferred_by(worker_of(so))
-    assert (refused.code, refused.outcome_unknown) == ("superoffice.unavailable", False)
+    assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", False)
     assert "through the proxy" in refused.message
     assert "pr0xy-5ecret" not in refused.message
 

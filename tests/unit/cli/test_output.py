@@ -15,8 +15,8 @@ import pytest
 from botocore.config import Config
 from typer.testing import CliRunner
 
-from image_ingest.superoffice.secret_schema import parse
-from image_ingest_cli.commands.secret import SCHEMES, blank
+from image_ingest.superoffice import SCHEMES, parse_secret
+from image_ingest_cli.commands.secret import blank
 from image_ingest_cli.main import app
 from image_ingest_cli.terminal import console
 from sandbox.superoffice.keys import private_pem, rsa_key
@@ -63,7 +63,7 @@ def test_every_template_is_valid_once_it_is_filled_in(scheme: str, tmp_path: Pat
     filled = {name: value.replace("<", "").replace(">", "") for name, value in json.loads(printed.stdout).items()}
     if "private_key" in filled:
         filled["private_key"] = private_pem(rsa_key("partner"))
-    assert type(parse(json.dumps(filled)).scheme) is SCHEMES[scheme]
+    assert type(parse_secret(json.dumps(filled)).secret.scheme) is SCHEMES[scheme].values
     assert filled.keys() == blank(scheme).keys()
     file = tmp_path / "secret.json"
     file.write_text(json.dumps({**filled, "colour": "blue"}), encoding="utf-8-sig")

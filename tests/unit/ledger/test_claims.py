@@ -26,7 +26,7 @@ PICTURE = StoredPicture(59, "image/jpeg", 8, 6, "sha", "1024x1024 contain q85")
 LEASE = 100.0
 BROKEN = Rejected("image.unreadable", "broken")
 NOT_NOW = Deferred("superoffice.rate-limited", "later")
-NO_ANSWER = Deferred("superoffice.unavailable", "no answer", outcome_unknown=True)
+NO_ANSWER = Deferred("superoffice.unavailable", "no answer", in_doubt=True)
 
 
 class Flaky(VirtualTable):
@@ -377,7 +377,7 @@ def test_an_upload_that_a_tie_overtook_is_not_sent_again(desk: Desk) -> None:
 
 
 def test_the_lease_is_kept_where_an_unanswered_put_may_still_arrive(desk: Desk) -> None:
-    desk.worker.record_stored(desk.claim(UPLOAD), PICTURE, TENANT, keep_lease=True)
+    desk.worker.record_stored(desk.claim(UPLOAD), PICTURE, TENANT, in_doubt=True)
     assert desk.outcome(UPLOAD) == "duplicate"
     assert desk.is_busy(NEWER)
     desk.now += LEASE + 1

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
 
 import pytest
 
-from image_ingest.superoffice.secret_schema import _SCHEMES, parse
-from image_ingest.superoffice.system_user import _REASONS
+from image_ingest.superoffice import SCHEMES, parse_secret
+from image_ingest.superoffice.system_user import REASONS
 from sandbox.superoffice.keys import private_pem, rsa_key
 from tests import ROOT
 
@@ -17,16 +16,16 @@ PAGE = ROOT.joinpath("docs", "credentials.md").read_text(encoding="utf-8")
 EXAMPLES = {text["auth"]: text for text in map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))}
 
 
-@pytest.mark.parametrize("auth", _SCHEMES)
+@pytest.mark.parametrize("auth", SCHEMES)
 def test_the_example_of_every_scheme_is_valid_once_its_blanks_are_filled(auth: str) -> None:
     filled = {name: value.replace("…", "x") for name, value in EXAMPLES[auth].items()}
     if auth == "system_user":
         filled["private_key"] = private_pem(rsa_key("partner"))
-    parse(json.dumps(filled))
+    parse_secret(json.dumps(filled))
 
 
 def test_every_field_and_every_reason_is_explained() -> None:
     explained = set(re.findall(r"`([a-z_]+)`", PAGE))
-    assert {field.name for scheme in _SCHEMES.values() for field in fields(scheme)} <= explained
+    assert {name for rules in SCHEMES.values() for name in rules.fields} <= explained
     assert {"base_url", "environment", "context_identifier", "login_url", "ca_bundle"} <= explained
-    assert all(f"| `{reason}` |" in PAGE for reason in _REASONS)
+    assert all(f"| `{reason}` |" in PAGE for reason in REASONS)

@@ -1,4 +1,4 @@
-"""What SuperOffice's answers mean: the table of the catalogue, and no blob id from anything but a blob id."""
+"""What SuperOffice's responses mean: the table of the catalogue, and no blob id from anything but a blob id."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from image_ingest.errors import Deferred, IngestError, Rejected
-from image_ingest.superoffice.responses import blob_id, retry_after, service_document, timestamp
-from image_ingest.superoffice.transport import Answer
+from image_ingest.superoffice.connection import Response
+from image_ingest.superoffice.responses import (
+    add_error_message,
+    parse_timestamp,
+    read_blob_id,
+    read_retry_after,
+    read_service_object,
+)
 
 NOW = 1_763_784_000.0  # 2025-11-22T04:00:00Z
 JSON_ERROR = b'{"Error": true, "ErrorType": "SoException", "ErrorMessage": "No such person.", "ErrorSource": "x"}'
@@ -26,14 +32,14 @@ PAGES = (
 )
 
 
-def answer(status: int, body: bytes = b"", **headers: str) -> Answer:
+def respond(status: int, body: bytes = b"", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, CaseInsensitiveDict(named), body)
+    return Response(status, CaseInsensitiveDict(named), body)
 
 
-def outcome(got: Answer, *, system_user: bool = False) -> IngestError:
+def outcome(got: Response, *, system_user: bool = False) -> IngestError:
     with pytest.raises(IngestError) as caught:
-        blob_id(got, system_user=system_user, redact=str, now=NOW)
+        read_blob_id(add_error_message(got, str), system_user=system_user, now=NOW)
     return caught.value
 
 
@@ -49,11 +55,11 @@ def outcome(got: Answer, *, system_user: bool = False) -> IngestError:
     ],
 )
 def test_a_blob_id_in_json_or_xml(body: bytes) -> None:
-    assert blob_id(answer(200, body), system_user=True, redact=str, now=NOW) == 59
+    assert read_blob_id(respond(200, body), system_user=True, now=NOW) == 59
 
 
 def test_the_greatest_blob_id() -> None:
-    assert blob_id(answer(200, b"2147483647"), system_user=False, redact=str, now=NOW) == 2**31 - 1
+    assert read_blob_id(respond(200, b"2147483647"), system_user=False, now=NOW) == 2**31 - 1
 
 
 @pytest.mark.parametrize(
@@ -84,13 +90,13 @@ def test_the_greatest_blob_id() -> None:
     ],
 )
 def test_anything_else_with_200_is_no_blob_id(body: bytes) -> None:
-    error = outcome(answer(200, body, Content_Type="text/html; charset=utf-8"))
+    error = outcome(respond(200, body, Content_Type="text/html; charset=utf-8"))
     assert isinstance(error, Deferred)
     assert error.code == "superoffice.unexpected-answer"
 
 
 def test_a_body_that_was_cut_off_is_no_blob_id() -> None:
-    cut = Answer(200, CaseInsensitiveDict(), b"59", truncated=True)
+    cut = Response(200, CaseInsensitiveDict(), b"59", truncated=True)
     assert outcome(cut).code == "superoffice.unexpected-answer"
 
 
@@ -106,13 +112,13 @@ def test_a_body_that_was_cut_off_is_no_blob_id() -> None:
     ],
 )
 def test_superoffices_own_errors(body: bytes, status: int, code: str, kind: type[IngestError]) -> None:
-    error = outcome(answer(status, body))
+    error = outcome(respond(status, body))
     assert (error.code, type(error)) == (code, kind)
     assert "No such person" in error.message
 
 
 def test_a_system_user_is_never_forbidden_for_one_record_only() -> None:
-    assert outcome(answer(403, JSON_ERROR), system_user=True).code == "superoffice.unauthorized"
+    assert outcome(respond(403, JSON_ERROR), system_user=True).code == "superoffice.unauthorized"
 
 
 @pytest.mark.parametrize("body", PAGES)
@@ -121,13 +127,13 @@ def test_a_system_user_is_never_forbidden_for_one_record_only() -> None:
 def test_the_same_statuses_from_something_in_between_give_no_photo_up(
     body: bytes, status: int, *, system_user: bool
 ) -> None:
-    error = outcome(answer(status, body), system_user=system_user)
+    error = outcome(respond(status, body), system_user=system_user)
     assert (error.code, type(error)) == ("superoffice.unexpected-answer", Deferred)
 
 
 def test_an_error_body_with_a_document_type_is_not_superoffices() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><E><ErrorMessage>&a;&a;&a;</ErrorMessage></E>'
-    assert outcome(answer(400, bomb)).code == "superoffice.unexpected-answer"
+    assert outcome(respond(400, bomb)).code == "superoffice.unexpected-answer"
 
 
 @pytest.mark.parametrize("body", [b"", JSON_ERROR, PAGES[1]])
@@ -155,7 +161,7 @@ def test_an_error_body_with_a_document_type_is_not_superoffices() -> None:
     ],
 )
 def test_every_other_status_whatever_the_body(status: int, code: str, body: bytes) -> None:
-    assert outcome(answer(status, body)).code == code
+    assert outcome(respond(status, body)).code == code
 
 
 @pytest.mark.parametrize(
@@ -176,11 +182,11 @@ def test_every_other_status_whatever_the_body(status: int, code: str, body: byte
     ],
 )
 def test_retry_after_in_seconds_or_as_a_date(value: str, seconds: float | None) -> None:
-    assert retry_after(answer(503, Retry_After=value), NOW) == seconds
+    assert read_retry_after(respond(503, Retry_After=value), NOW) == seconds
 
 
 def test_retry_after_is_passed_on() -> None:
-    error = outcome(answer(429, Retry_After="77"))
+    error = outcome(respond(429, Retry_After="77"))
     assert isinstance(error, Deferred)
     assert error.retry_after == 77
 
@@ -199,7 +205,7 @@ def test_retry_after_is_passed_on() -> None:
     ],
 )
 def test_timestamps(text: object, seconds: float | None) -> None:
-    assert timestamp(text) == pytest.approx(seconds)
+    assert parse_timestamp(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -218,27 +224,28 @@ def test_timestamps(text: object, seconds: float | None) -> None:
 )
 def test_the_login_and_state_services_refusals(status: int, code: str) -> None:
     with pytest.raises(Deferred) as caught:
-        service_document(answer(status, Retry_After="9"), "login service", str, NOW)
+        read_service_object(respond(status, Retry_After="9"), "login service", str, NOW)
     assert (caught.value.code, caught.value.retry_after) == (code, 9)
 
 
 @pytest.mark.parametrize("body", [*PAGES[:2], *PAGES[3:], b"59"])
 def test_a_service_that_answers_no_object(body: bytes) -> None:
     with pytest.raises(Deferred) as caught:
-        service_document(answer(200, body), "login service", str, NOW)
+        read_service_object(respond(200, body), "login service", str, NOW)
     assert caught.value.code == "superoffice.unexpected-answer"
 
 
 def test_oauth_errors_carry_their_reason() -> None:
     body = json.dumps({"error": "invalid_grant", "error_description": "Revoked"}).encode()
     with pytest.raises(Deferred, match=r"answered 400: invalid_grant: Revoked\."):
-        service_document(answer(400, body), "login service", str, NOW)
+        read_service_object(respond(400, body), "login service", str, NOW)
 
 
 def test_foreign_text_is_bounded_one_line_and_without_secrets() -> None:
     body = json.dumps({"ErrorMessage": "token c4nary\r\n\x00" + "x" * 5000}).encode()
+    response = add_error_message(respond(400, body), lambda text: text.replace("c4nary", "***"))
     with pytest.raises(Rejected) as caught:
-        blob_id(answer(400, body), system_user=False, redact=lambda text: text.replace("c4nary", "***"), now=NOW)
+        read_blob_id(response, system_user=False, now=NOW)
     assert "c4nary" not in caught.value.message
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 400
@@ -253,9 +260,8 @@ def test_foreign_text_is_bounded_one_line_and_without_secrets() -> None:
 @settings(max_examples=200, derandomize=True, deadline=None)
 def test_no_answer_raises_anything_but_a_code(status: int, body: bytes, header: str, *, system_user: bool) -> None:
     try:
-        number = blob_id(
-            answer(status, body, Retry_After=header, Content_Type=header), system_user=system_user, redact=str, now=NOW
-        )
+        response = add_error_message(respond(status, body, Retry_After=header, Content_Type=header), str)
+        number = read_blob_id(response, system_user=system_user, now=NOW)
     except IngestError:
         return
     assert status == 200

@@ -1,9 +1,8 @@
-"""The secret's document: every scheme's rules, every problem at once, never a value in a message."""
+"""The secret: every scheme's rules, every problem at once, never a value in a message."""
 
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.secret_schema import SecretDocument, parse
+from image_ingest.superoffice import Secret, parse_secret
 from sandbox.superoffice.keys import certificate, private_pem, rsa_key
 
 ONSITE = {"base_url": "https://crm.example.com/SuperOffice/api"}
@@ -35,13 +34,13 @@ def scheme(auth: str) -> dict[str, Any]:
     }[auth] | {"auth": auth}
 
 
-def parsed(**content: Any) -> SecretDocument:
-    return parse(json.dumps(content))
+def parse(**content: Any) -> Secret:
+    return parse_secret(json.dumps(content)).secret
 
 
 def problem(**content: Any) -> str:
     with pytest.raises(Deferred) as caught:
-        parsed(**content)
+        parse(**content)
     assert caught.value.code == "credentials.invalid"
     assert CANARY not in str(caught.value)
     return caught.value.message
@@ -53,22 +52,22 @@ AUTHS = ("basic", "ticket", "bearer", "refresh_token", "system_user", "session")
 @pytest.mark.parametrize("auth", AUTHS)
 def test_every_scheme_works_with_a_base_url(auth: str) -> None:
     login = ONLINE if auth in ("refresh_token", "system_user") else {}
-    document = parsed(**ONSITE, **login, **scheme(auth))
-    assert document.base_url == "https://crm.example.com/SuperOffice/api"
-    assert document.tenant == ("Cust12345" if login else document.base_url)
+    secret = parse(**ONSITE, **login, **scheme(auth))
+    assert secret.base_url == "https://crm.example.com/SuperOffice/api"
+    assert secret.tenant == ("Cust12345" if login else secret.base_url)
 
 
 @pytest.mark.parametrize("auth", ["ticket", "bearer", "refresh_token", "system_user"])
 def test_four_schemes_work_online(auth: str) -> None:
-    document = parsed(**ONLINE, **scheme(auth))
-    assert document.base_url is None
-    assert document.login == "https://online.superoffice.com"
-    assert document.tenant == "Cust12345"
+    secret = parse(**ONLINE, **scheme(auth))
+    assert secret.base_url is None
+    assert secret.login == "https://online.superoffice.com"
+    assert secret.tenant == "Cust12345"
 
 
 @pytest.mark.parametrize("auth", ["basic", "session"])
 def test_basic_and_session_are_for_a_base_url_only(auth: str) -> None:
-    assert "base_url is required (SuperOffice Online does not take this auth)" in problem(**ONLINE, **scheme(auth))
+    assert "base_url is required (SuperOffice Online does not accept this auth)" in problem(**ONLINE, **scheme(auth))
 
 
 @pytest.mark.parametrize(
@@ -83,19 +82,19 @@ def test_basic_and_session_are_for_a_base_url_only(auth: str) -> None:
     ],
 )
 def test_environments_and_their_other_names(environment: str, login: str) -> None:
-    document = parsed(**scheme("bearer"), environment=environment, context_identifier="Cust1")
-    assert document.login == login
+    secret = parse(**scheme("bearer"), environment=environment, context_identifier="Cust1")
+    assert secret.login == login
 
 
 def test_a_login_url_replaces_the_environments_address() -> None:
-    document = parsed(**scheme("bearer"), **ONLINE, login_url="https://login.example.com/")
-    assert (document.login, document.login_url) == ("https://login.example.com", "https://login.example.com")
-    without = parsed(**scheme("bearer"), context_identifier="Cust1", login_url="http://127.0.0.1:8080")
+    secret = parse(**scheme("bearer"), **ONLINE, login_url="https://login.example.com/")
+    assert (secret.login, secret.login_url) == ("https://login.example.com", "https://login.example.com")
+    without = parse(**scheme("bearer"), context_identifier="Cust1", login_url="http://127.0.0.1:8080")
     assert without.login == "http://127.0.0.1:8080"
 
 
 def test_the_tenants_name_is_compared_without_case() -> None:
-    names = {parsed(**scheme("bearer"), environment="sod", context_identifier=n).tenant for n in ("CUST9", "cust9")}
+    names = {parse(**scheme("bearer"), environment="sod", context_identifier=n).tenant for n in ("CUST9", "cust9")}
     assert names == {"Cust9"}
 
 
@@ -115,7 +114,7 @@ def test_what_a_scheme_needs_to_find_api_and_login(missing: str, content: dict[s
 
 
 def test_a_ticket_needs_no_app_token_onsite() -> None:
-    assert parsed(**ONSITE, auth="ticket", ticket=CANARY).base_url
+    assert parse(**ONSITE, auth="ticket", ticket=CANARY).base_url
 
 
 def test_every_problem_is_named_at_once() -> None:
@@ -157,7 +156,7 @@ def test_an_unknown_auth_names_the_known_ones_and_the_other_problems(auth: Any) 
     ],
 )
 def test_base_urls_are_normalised(given: str, kept: str) -> None:
-    assert parsed(**scheme("basic"), base_url=given).base_url == kept
+    assert parse(**scheme("basic"), base_url=given).base_url == kept
 
 
 @pytest.mark.parametrize(
@@ -199,9 +198,9 @@ def test_header_values_must_fit_a_header(value: str) -> None:
 
 
 def test_blanks_round_a_token_are_dropped_but_not_round_a_password() -> None:
-    bearer = parsed(**ONSITE, auth="bearer", access_token=" abc\n").scheme
+    bearer = parse(**ONSITE, auth="bearer", access_token=" abc\n").scheme
     assert bearer == type(bearer)("abc")  # type: ignore[call-arg]  # any scheme; here Bearer
-    basic = parsed(**ONSITE, auth="basic", username="ingest", password=" pæss ").scheme
+    basic = parse(**ONSITE, auth="basic", username="ingest", password=" pæss ").scheme
     assert basic.password == " pæss "  # type: ignore[union-attr]  # it is Basic
 
 
@@ -214,7 +213,7 @@ def test_basic_values_that_http_cannot_carry() -> None:
 @pytest.mark.parametrize("text", ["", "null", "[]", '"x"', "{", "[" * 100_000, '{"auth": "basic",}', "\x00"])
 def test_text_that_is_no_document(text: str) -> None:
     with pytest.raises(Deferred) as caught:
-        parse(text)
+        parse_secret(text)
     assert caught.value.code == "credentials.invalid"
 
 
@@ -224,35 +223,34 @@ def test_text_that_is_no_document(text: str) -> None:
 @settings(max_examples=100, derandomize=True, deadline=None)
 def test_no_document_raises_anything_but_its_own_code(content: dict[str, Any]) -> None:
     with pytest.raises(Deferred) as caught:
-        parse(json.dumps(content | {"password": ["never a password"]}))
+        parse_secret(json.dumps(content | {"password": ["never a password"]}))
     assert caught.value.code == "credentials.invalid"
 
 
-def test_unknown_fields_are_told_by_name_only(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        parsed(**ONSITE, **scheme("bearer"), pasword=CANARY, **{"odd\nname": CANARY})
-    assert "pasword" in caplog.text
-    assert "odd?name" in caplog.text
-    assert CANARY not in caplog.text
+def test_unused_fields_are_a_warning_with_their_names_only() -> None:
+    content = {**ONSITE, **scheme("bearer"), "pasword": CANARY, "odd\nname": CANARY}
+    (warning,) = parse_secret(json.dumps(content)).warnings
+    assert warning == "The SuperOffice secret has fields that auth bearer does not use: odd?name, pasword."
+    assert parse_secret(json.dumps({**ONSITE, **scheme("bearer")})).warnings == ()
 
 
 @pytest.mark.parametrize("auth", AUTHS)
 def test_repr_masks(auth: str) -> None:
-    document = parsed(**ONSITE, **ONLINE, **scheme(auth))
-    shown = f"{document!r} {document} {document.scheme!r}"
+    secret = parse(**ONSITE, **ONLINE, **scheme(auth))
+    shown = f"{secret!r} {secret} {secret.scheme!r}"
     assert CANARY not in shown
     assert "PRIVATE" not in shown
 
 
 def test_echoed_secrets_are_redacted() -> None:
-    document = parsed(**ONSITE, **scheme("session"))
-    assert CANARY not in document.redact(f"bad token {CANARY} in SoSession={CANARY}")
+    secret = parse(**ONSITE, **scheme("session"))
+    assert CANARY not in secret.redact(f"bad token {CANARY} in SoSession={CANARY}")
 
 
 def test_a_ca_bundle_must_hold_certificates() -> None:
     bundle = certificate().ca_pem
-    assert parsed(**ONSITE, **scheme("basic"), ca_bundle=bundle).ca_bundle == bundle
-    assert parsed(**ONSITE, **scheme("basic"), ca_bundle=bundle.replace("\n", "\\n")).ca_bundle == bundle
+    assert parse(**ONSITE, **scheme("basic"), ca_bundle=bundle).ca_bundle == bundle
+    assert parse(**ONSITE, **scheme("basic"), ca_bundle=bundle.replace("\n", "\\n")).ca_bundle == bundle
     assert "ca_bundle must be" in problem(**ONSITE, **scheme("basic"), ca_bundle="-----BEGIN CERTIFICATE-----")
     assert "ca_bundle must be" in problem(**ONSITE, **scheme("basic"), ca_bundle=private_pem(rsa_key("partner")))
 
@@ -261,4 +259,4 @@ def test_a_ca_bundle_must_hold_certificates() -> None:
 def test_private_keys_in_pem_also_with_literal_line_breaks(form: PrivateFormat) -> None:
     pem = private_pem(rsa_key("partner"), form)
     for text in (pem, pem.replace("\n", "\\n"), pem.replace("\n", "\\r\\n"), f"\n {pem} \n"):
-        assert parsed(**ONLINE, **scheme("system_user") | {"private_key": text}).tenant == "Cust12345"
+        assert parse(**ONLINE, **scheme("system_user") | {"private_key": text}).tenant == "Cust12345"
