@@ -1,6 +1,6 @@
-"""`python -m sandbox` keeps a deployed stack, a SuperOffice stand-in and a page that shows them up until Ctrl-C.
+"""`python -m sandbox` runs a deployed stack, a SuperOffice stand-in and a page that shows them until Ctrl-C.
 
-Standard output holds the lines to paste into another shell; AUTH is the credential scheme (default system_user).
+Standard output contains the lines to paste into another shell. AUTH is the credential scheme (default system_user).
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ import shlex
 import sys
 import threading
 
-from sandbox.aws.emulator import SandboxFailed, embedded_aws
+from sandbox.aws import SandboxFailed, start_aws
 from sandbox.page import Page
-from sandbox.signals import ended_by_signals
-from sandbox.superoffice import AUTHS, StandIn
-from sandbox.superoffice.state import warm_up
+from sandbox.signals import exit_on_signals
+from sandbox.superoffice import AUTHS, StandIn, prepare_keys
 
 
 def main() -> int:
-    """Starts, prints the exports, and waits. The exit status: 1 if it did not start, 2 for a wrong AUTH."""
+    """Starts, prints the exports, and waits. Returns 1 if it did not start, 2 for a wrong AUTH."""
     auth = os.environ.get("AUTH") or AUTHS[0]
     if auth not in AUTHS:
         print(f"AUTH must be one of {', '.join(AUTHS)}.", file=sys.stderr)
         return 2
     try:
-        with ended_by_signals():
+        with exit_on_signals():
             _run(auth)
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -35,8 +34,8 @@ def main() -> int:
 
 
 def _run(auth: str) -> None:
-    warm_up()
-    with StandIn() as superoffice, embedded_aws() as aws:
+    prepare_keys()
+    with StandIn() as superoffice, start_aws() as aws:
         stack = aws.deploy()
         stack.put_secret(superoffice.secret(auth))
         with Page(stack, superoffice) as page:
@@ -44,10 +43,10 @@ def _run(auth: str) -> None:
             for name, value in {**aws.environment(), **stack.outputs, **exports}.items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)
             print(
-                f"\nSee it live: {page.url}\n\n"
-                f"The stack {stack.name} is up. Paste the lines above into another shell; then for example\n"
+                f"\nOpen {page.url} in a browser.\n\n"
+                f"The stack {stack.name} is running. Paste the lines above into another shell, then for example\n"
                 '  aws s3 cp photo.jpg "s3://$UploadBucketName/" --metadata entity-type=person,entity-id=1\n'
-                "Ctrl-C ends it and leaves nothing behind.",
+                "Ctrl-C ends it and removes everything.",
                 file=sys.stderr,
                 flush=True,
             )

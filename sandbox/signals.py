@@ -1,4 +1,4 @@
-"""Ends a program in order when the terminal closes or somebody stops it, as Ctrl-C does."""
+"""Ends a program in the same orderly way for Ctrl-C, a stop signal and a closed terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from types import FrameType
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind the `with` blocks inside, once, instead of dropping them.
+def exit_on_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave the `with` blocks inside, once, as an exception does.
 
-    SIGINT is Ctrl-C also where whoever started the program had it ignored, as shells do for what runs behind.
+    SIGINT is Ctrl-C even if the parent process ignored it, as shells do for background jobs.
     """
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, _exit) for number in (signal.SIGTERM, signal.SIGHUP)}
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -23,6 +23,6 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def _exit(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)

@@ -1,7 +1,7 @@
-"""Bad days, on purpose: SuperOffice goes down, answers late and moves while 200 uploads for 50 targets arrive.
+"""A soak test: 200 uploads for 50 targets arrive while SuperOffice fails in six ways.
 
-`MINUTES=5 python -m sandbox.soak` prints what became of them. The function that runs is the deployed one; only its
-waits are shorter than in production (see _LAUNCHER), as a soak of a real outage would take hours.
+`MINUTES=5 python -m sandbox.soak` prints the result. The deployed function runs; only its waits are shorter than in
+production (see _LAUNCHER), because waiting for a real outage to pass would take hours.
 """
 
 from __future__ import annotations
@@ -14,21 +14,19 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image
 
-from sandbox.aws.emulator import TEMPLATE, EmbeddedAws, Stack, embedded_aws
-from sandbox.aws.packages import function_zip
-from sandbox.superoffice import StandIn
-from sandbox.superoffice.state import ENTITIES, warm_up
+from image_ingest.target import ENTITY_TYPES, Target
+from sandbox.aws import TEMPLATE, DeployedStack, EmbeddedAws, Monitor, start_aws, zip_function
+from sandbox.superoffice import StandIn, prepare_keys
 
 UPLOADS, TARGETS = 200, 50
 DRAIN_SECONDS = 240.0
-_LATE = 4.0  # seconds; longer than the function waits for an answer here, and shorter than its lease
-_NAME = "hurried"
+_LATE = 4.0  # seconds: longer than the function waits for a response here, and shorter than its lease
+_NAME = "soak_launcher"
 _LAUNCHER = """\
-\"\"\"The function as it is, with shorter waits. Only the soak's own deployment has this file.\"\"\"
+\"\"\"The unchanged function with shorter waits. Only the soak test deploys this file.\"\"\"
 from image_ingest import ingest
 from image_ingest.aws import ingest_queue
 from image_ingest.app import lambda_handler
@@ -45,71 +43,72 @@ _SHORTER = (
     ("VisibilityTimeout: 720", "VisibilityTimeout: 90"),
 )
 _NOTE = (
-    "Waits are cut short for the soak: back-off 1 to 6 s (production 30 s to 6 h), "
+    "Waits are shorter than in production: back-off 1 to 6 s (30 s to 6 h), "
     "a call to SuperOffice 3 s (30 s), an invocation 15 s (120 s), lease margin 6 s (30 s)."
 )
 
 
 @dataclass(frozen=True)
-class Soaked:
-    """What became of the uploads."""
+class SoakResult:
+    """How the uploads ended."""
 
     uploads: int
     targets: int
     seconds: float
-    newest_shown: int  # targets that show their newest upload, and whose blob id the ledger holds
+    newest_shown: int  # targets whose newest upload SuperOffice shows, with the blob id that the ledger contains
     on_queue: int
     dead_letters: int
     puts: int
     pictures: int
-    weather: tuple[str, ...]
+    faults: tuple[str, ...]
 
     @property
-    def good(self) -> bool:
-        """All settled, none lost."""
+    def is_good(self) -> bool:
+        """Whether all uploads are settled and none is lost."""
         return self.newest_shown == self.targets and self.on_queue == self.dead_letters == 0
 
     def __str__(self) -> str:
-        happened = ", ".join(f"{self.weather.count(kind)} x {kind}" for kind in dict.fromkeys(self.weather))
+        happened = ", ".join(f"{self.faults.count(kind)} x {kind}" for kind in dict.fromkeys(self.faults))
         return "\n".join(
             [
-                f"{self.uploads} uploads for {self.targets} targets in {self.seconds:.0f} s. Weather: {happened}.",
+                f"{self.uploads} uploads for {self.targets} targets in {self.seconds:.0f} s. Faults: {happened}.",
                 _NOTE,
                 f"{self.puts} PUTs arrived at SuperOffice, which stored {self.pictures} pictures.",
-                f"{self.newest_shown} of {self.targets} targets show their newest upload under the ledger's blob id.",
+                f"{self.newest_shown} of {self.targets} targets show their newest upload, as the ledger says.",
                 f"{self.on_queue} messages left on the queue, {self.dead_letters} dead letters.",
-                "All settled, none lost." if self.good else "NOT all is settled.",
+                "All settled, none lost." if self.is_good else "FAILED: not all uploads are settled.",
             ]
         )
 
 
 def soak(
     aws: EmbeddedAws, superoffice: StandIn, seconds: float, uploads: int = UPLOADS, targets: int = TARGETS
-) -> Soaked:
-    """Deploys, lets the uploads arrive over `seconds` of bad weather, and waits until nothing is left to do."""
+) -> SoakResult:
+    """Deploys, sends the uploads over `seconds` while SuperOffice fails, and waits until nothing is left to do."""
     began = time.monotonic()
     stack = _deploy(aws)
     stack.put_secret(superoffice.secret("system_user"))
-    weather = _Weather(superoffice)
-    newest = _arrivals(stack, weather, seconds, uploads, targets)
-    weather.clears()
-    on_queue = _drained(stack)
-    shown = sum(_shows_newest(stack, superoffice, target, number) for target, number in newest.items())
-    return Soaked(
+    faults = _FaultSequence(superoffice)
+    newest = _send_uploads(stack, faults, seconds, uploads, targets)
+    faults.clear()
+    monitor = Monitor(stack)
+    on_queue = _drain(monitor)
+    shown = sum(_shows_newest(monitor, superoffice, target, number) for target, number in newest.items())
+    return SoakResult(
         uploads=uploads,
         targets=len(newest),
         seconds=time.monotonic() - began,
         newest_shown=shown,
         on_queue=on_queue,
-        dead_letters=_messages(stack, stack.outputs["DeadLetterQueueUrl"]),
-        puts=len(superoffice.called("PUT")),
-        pictures=sum(len(superoffice.pictures(*target)) for target in newest),
-        weather=tuple(weather.seen),
+        dead_letters=monitor.count_dead_letters(),
+        puts=len(superoffice.find_calls("PUT")),
+        pictures=sum(len(superoffice.pictures(target.entity_type, target.entity_id)) for target in newest),
+        faults=tuple(faults.seen),
     )
 
 
-class _Weather:
-    """What goes wrong with SuperOffice, one thing after the other."""
+class _FaultSequence:
+    """The faults of SuperOffice, one after the other."""
 
     def __init__(self, superoffice: StandIn) -> None:
         self._superoffice = superoffice
@@ -117,7 +116,7 @@ class _Weather:
         self.seen: list[str] = []
         self._kinds: dict[str, Callable[[], object]] = {
             "down": superoffice.down,
-            "late answers": lambda: superoffice.fail(times=1, delay=_LATE, stores=True, path="/Image"),
+            "late responses": lambda: superoffice.fail(times=1, delay=_LATE, stores=True, path="/Image"),
             "503": lambda: superoffice.fail(times=4, status=503),
             "a move of the tenant": superoffice.move_tenant,
             "dropped connections": lambda: superoffice.fail(times=2, drop=True, stores=True),
@@ -125,28 +124,28 @@ class _Weather:
         }
         self._due: list[str] = []
 
-    def changes(self) -> None:
-        """The next kind of weather; each comes once before one comes again."""
+    def switch(self) -> None:
+        """Switches to the next fault. Each occurs once before any is repeated."""
         self._superoffice.up()
         if not self._due:
             self._due = self._draw.sample([*self._kinds], len(self._kinds))
         self.seen.append(self._due.pop())
         self._kinds[self.seen[-1]]()
 
-    def clears(self) -> None:
-        """SuperOffice is well again."""
+    def clear(self) -> None:
+        """Ends all faults."""
         self._superoffice.up()
-        self._superoffice.clear_weather()
+        self._superoffice.clear_faults()
 
 
-def _deploy(aws: EmbeddedAws) -> Stack:
+def _deploy(aws: EmbeddedAws) -> DeployedStack:
     template = TEMPLATE.read_text()
     for text, shorter in _SHORTER:
         assert template.count(text) == 1, f"the template should have once: {text}"
         template = template.replace(text, shorter)
     parameters = {"SuperOfficeCallsPerSecond": "1000", "MaxAttempts": "1000"}
     stack = aws.deploy(parameters, template=template, stack_name="soak")
-    package = io.BytesIO(function_zip())
+    package = io.BytesIO(zip_function())
     with zipfile.ZipFile(package, "a") as archive:
         archive.writestr(f"{_NAME}.py", _LAUNCHER)
     aws.client("lambda").update_function_code(
@@ -155,74 +154,65 @@ def _deploy(aws: EmbeddedAws) -> Stack:
     return stack
 
 
-def _arrivals(
-    stack: Stack, weather: _Weather, seconds: float, uploads: int, targets: int
-) -> dict[tuple[str, int], int]:
-    """Uploads evenly over the time, the weather changing six times or more; the newest number by target."""
-    newest: dict[tuple[str, int], int] = {}
+def _send_uploads(
+    stack: DeployedStack, faults: _FaultSequence, seconds: float, uploads: int, targets: int
+) -> dict[Target, int]:
+    """Sends the uploads evenly over the time; the fault changes at least six times. The newest number by target."""
+    newest: dict[Target, int] = {}
     draw = random.Random(7)
-    spell = min(seconds / 7, 20.0)
+    period = min(seconds / 7, 20.0)
     began = next_change = time.monotonic()
     for number in range(1, uploads + 1):
-        target = number % targets if number <= targets else draw.randrange(targets)
-        entity = ENTITIES[target % len(ENTITIES)]
-        _upload(stack, entity, target + 1, number, key=f"{entity}/{target + 1}-{draw.randrange(2)}.png")
-        newest[entity, target + 1] = number
+        index = number % targets if number <= targets else draw.randrange(targets)
+        target = Target(ENTITY_TYPES[index % len(ENTITY_TYPES)], index + 1)
+        _upload(stack, target, number, key=f"{target.entity_type}/{target.entity_id}-{draw.randrange(2)}.png")
+        newest[target] = number
         if time.monotonic() >= next_change:
-            weather.changes()
-            next_change += spell
+            faults.switch()
+            next_change += period
         time.sleep(max(0.0, began + seconds * number / uploads - time.monotonic()))
     return newest
 
 
-def _upload(stack: Stack, entity: str, entity_id: int, number: int, key: str) -> None:
+def _upload(stack: DeployedStack, target: Target, number: int, key: str) -> None:
     stack.aws.client("s3").put_object(
         Bucket=stack.outputs["UploadBucketName"],
         Key=key,
-        Body=_picture(number),
-        Metadata={"entity-type": entity, "entity-id": str(entity_id)},
+        Body=_draw_picture(number),
+        Metadata={"entity-type": target.entity_type, "entity-id": str(target.entity_id)},
     )
 
 
-def _picture(number: int) -> bytes:
-    """A picture whose width and height tell its number."""
+def _draw_picture(number: int) -> bytes:
+    """A picture whose width and height encode its number."""
     file = io.BytesIO()
     Image.new("RGB", (1 + number % 30, 1 + number // 30), "teal").save(file, "PNG")
     return file.getvalue()
 
 
-def _shows_newest(stack: Stack, superoffice: StandIn, target: tuple[str, int], number: int) -> bool:
-    shown = superoffice.picture(*target)
-    answer = stack.aws.client("dynamodb").get_item(
-        TableName=stack.outputs["LedgerTableName"], Key={"target": {"S": "{}#{}".format(*target)}}
-    )
-    blob_id = answer.get("Item", {}).get("blob_id", {}).get("N")
+def _shows_newest(monitor: Monitor, superoffice: StandIn, target: Target, number: int) -> bool:
+    shown = superoffice.picture(target.entity_type, target.entity_id)
     size = (1 + number % 30, 1 + number // 30)
-    return shown is not None and (shown.width, shown.height) == size and str(shown.blob_id) == blob_id
+    blob_id = monitor.read_item(target).get("blob_id")
+    return shown is not None and (shown.width, shown.height) == size and shown.blob_id == blob_id
 
 
-def _drained(stack: Stack) -> int:
-    """Waits until the ingest queue is empty; how many messages are left after the longest wait."""
+def _drain(monitor: Monitor) -> int:
+    """Waits until the ingest queue is empty. Returns the number of messages left after the longest wait."""
     end = time.monotonic() + DRAIN_SECONDS
-    while (left := _messages(stack, stack.outputs["IngestQueueUrl"])) and time.monotonic() < end:
+    while (left := monitor.count_waiting()) and time.monotonic() < end:
         time.sleep(0.3)
     return left
 
 
-def _messages(stack: Stack, queue_url: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer: Any = stack.aws.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
-    return sum(int(count) for count in answer["Attributes"].values())
-
-
 def main() -> int:
-    """Soaks for MINUTES (1); exit status 1 if anything is lost or left."""
-    warm_up()
+    """Soaks for MINUTES (default 1). Returns 1 if anything is lost or left."""
+    prepare_keys()
     minutes = float(os.environ.get("MINUTES") or 1)
-    with embedded_aws() as aws, StandIn() as superoffice:
-        soaked = soak(aws, superoffice, minutes * 60)
-    print(soaked)
-    return 0 if soaked.good else 1
+    with start_aws() as aws, StandIn() as superoffice:
+        result = soak(aws, superoffice, minutes * 60)
+    print(result)
+    return 0 if result.is_good else 1
 
 
 if __name__ == "__main__":

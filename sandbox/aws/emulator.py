@@ -23,26 +23,26 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.aws import packages
-from sandbox.aws.certificate import self_signed
+from sandbox.aws.packages import ROOT, zip_function, zip_layer
+from sandbox.certificates import issue_certificate
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-north-1"
-TEMPLATE = packages.ROOT / "template.yaml"
+TEMPLATE = ROOT / "template.yaml"
 ARTIFACTS = "artifacts"  # the bucket that `sam deploy` would make for the packages
 START_SECONDS = 30.0
 DEPLOY_SECONDS = 60.0
 
 
 class SandboxFailed(Exception):
-    """The embedded AWS did not start, or refused the template; the message says why."""
+    """The embedded AWS did not start, or refused the template; the message states the cause."""
 
 
 @dataclass(frozen=True)
 class Credentials:
     """What a client signs with."""
 
-    access_key: str = ACCOUNT_ID  # the embedded AWS takes the account's number for its administrator
+    access_key: str = ACCOUNT_ID  # ministack treats the account id as the administrator's key
     secret_key: str = "sandbox"
     session_token: str | None = None
 
@@ -56,14 +56,14 @@ class EmbeddedAws:
         self._clients: dict[tuple[str, Credentials], Any] = {}
 
     def client(self, service: str, credentials: Credentials | None = None) -> Any:
-        """A client of this AWS, by default the administrator's, deaf to the machine's own AWS settings."""
+        """A client of this AWS, by default the administrator's. It ignores the machine's own AWS settings."""
         signer = credentials or Credentials()
         if (service, signer) not in self._clients:
             self._clients[service, signer] = self._new_client(service, signer)
         return self._clients[service, signer]
 
     def environment(self) -> dict[str, str]:
-        """The variables under which any AWS tool talks to this AWS as its administrator."""
+        """The variables with which any AWS tool uses this AWS as its administrator."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_CA_BUNDLE": str(self._certificate),
@@ -78,12 +78,12 @@ class EmbeddedAws:
         *,
         template: str | None = None,
         stack_name: str = "superoffice-image-ingest",
-    ) -> Stack:
-        """Deploys the project's template, changed in nothing but where the packages are.
+    ) -> DeployedStack:
+        """Deploys the project's template. Only the location of the packages is changed.
 
         `template` is another template's text. Raises SandboxFailed with the first resource that failed.
         """
-        body = _packaged(template if template is not None else TEMPLATE.read_text())
+        body = package_template(template if template is not None else TEMPLATE.read_text())
         self._upload_packages()
         cloudformation = self.client("cloudformation")
         try:
@@ -95,17 +95,19 @@ class EmbeddedAws:
             )
         except ClientError as refusal:
             raise SandboxFailed(f"The template was refused: {refusal}") from refusal
-        outputs = self._outputs(stack_name)
+        outputs = self._wait_for_outputs(stack_name)
         resources = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
-        stack = Stack(self, stack_name, outputs, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources})
-        self._mend_triggers(outputs["ImageIngestFunctionName"])
+        stack = DeployedStack(
+            self, stack_name, outputs, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+        )
+        self._correct_triggers(outputs["ImageIngestFunctionName"])
         return stack
 
     def _new_client(self, service: str, credentials: Credentials) -> Any:
         unset = (None, None, None, None)
-        nowhere = (None, None, os.devnull, None)
+        empty_file = (None, None, os.devnull, None)
         session = botocore.session.Session(
-            session_vars={"profile": unset, "config_file": nowhere, "credentials_file": nowhere}
+            session_vars={"profile": unset, "config_file": empty_file, "credentials_file": empty_file}
         )
         return session.create_client(
             service,
@@ -123,11 +125,11 @@ class EmbeddedAws:
         if ARTIFACTS in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
             return
         s3.create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_object(Bucket=ARTIFACTS, Key="function.zip", Body=packages.function_zip())
-        s3.put_object(Bucket=ARTIFACTS, Key="layer.zip", Body=packages.layer_zip())
+        s3.put_object(Bucket=ARTIFACTS, Key="function.zip", Body=zip_function())
+        s3.put_object(Bucket=ARTIFACTS, Key="layer.zip", Body=zip_layer())
 
-    def _mend_triggers(self, function_name: str) -> None:
-        """ministack keeps the number that a parameter gives as text, and its poller stumbles over it."""
+    def _correct_triggers(self, function_name: str) -> None:
+        """ministack stores a number parameter as text, and its poller then fails on it."""
         functions = self.client("lambda")
         for trigger in functions.list_event_source_mappings(FunctionName=function_name)["EventSourceMappings"]:
             concurrency = int(trigger["ScalingConfig"]["MaximumConcurrency"])
@@ -135,7 +137,7 @@ class EmbeddedAws:
                 UUID=trigger["UUID"], ScalingConfig={"MaximumConcurrency": concurrency}
             )
 
-    def _outputs(self, stack_name: str) -> dict[str, str]:
+    def _wait_for_outputs(self, stack_name: str) -> dict[str, str]:
         cloudformation = self.client("cloudformation")
         end = time.monotonic() + DEPLOY_SECONDS
         while (stack := cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0])["StackStatus"] in (
@@ -146,17 +148,17 @@ class EmbeddedAws:
                 raise SandboxFailed(f"The stack was not deployed within {DEPLOY_SECONDS:.0f} s.")
             time.sleep(0.05)
         if stack["StackStatus"] != "CREATE_COMPLETE":
-            raise SandboxFailed(f"The template was not deployed: {self._reason(stack_name)}")
+            raise SandboxFailed(f"The template was not deployed: {self._find_reason(stack_name)}")
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
-    def _reason(self, stack_name: str) -> str:
+    def _find_reason(self, stack_name: str) -> str:
         events = self.client("cloudformation").describe_stack_events(StackName=stack_name)["StackEvents"]
         failed = [event for event in reversed(events) if event["ResourceStatus"] == "CREATE_FAILED"]
         return "; ".join(f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}" for e in failed[:1])
 
 
 @dataclass(frozen=True)
-class Stack:
+class DeployedStack:
     """A deployed template: its outputs by name, and the physical ids of its resources by logical id."""
 
     aws: EmbeddedAws
@@ -172,25 +174,25 @@ class Stack:
 
 
 @contextmanager
-def embedded_aws() -> Iterator[EmbeddedAws]:
-    """Starts an AWS of one's own on a free port, and ends its processes and files afterwards.
+def start_aws() -> Iterator[EmbeddedAws]:
+    """Starts an AWS on a free port of 127.0.0.1; removes its processes and files afterwards.
 
-    Raises SandboxFailed when it does not answer in time.
+    Raises SandboxFailed if it does not respond in time.
     """
     with tempfile.TemporaryDirectory(prefix="image-ingest-sandbox-") as name:
         folder = Path(name)
         certificate, key = folder / "server.crt", folder / "server.key"
-        certificate_pem, key_pem = self_signed()
-        certificate.write_bytes(certificate_pem)
-        key.write_bytes(key_pem)
+        issued = issue_certificate("image ingest sandbox")
+        certificate.write_text(issued.chain_pem + issued.ca_pem)  # clients trust every certificate in it
+        key.write_text(issued.key_pem)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             process = _start(folder, listener, certificate, key)
             endpoint_url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        guard = _guard(process, folder)
+        guard = _start_guard(process, folder)
         try:
             aws = EmbeddedAws(endpoint_url, certificate)
-            _await_answer(aws, process, folder / "server.log")
+            _wait_until_ready(aws, process, folder / "server.log")
             yield aws
         finally:
             _stop(process, guard)
@@ -204,14 +206,14 @@ def _start(folder: Path, listener: socket.socket, certificate: Path, key: Path) 
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env=_server_environment(folder, listener.getsockname()[1], certificate, key),
+            env=_make_environment(folder, listener.getsockname()[1], certificate, key),
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
 
 
-def _server_environment(folder: Path, port: int, certificate: Path, key: Path) -> dict[str, str]:
-    """Only what is needed: functions inherit it, so nothing of the visitor's proxies, profiles or keys is in it."""
+def _make_environment(folder: Path, port: int, certificate: Path, key: Path) -> dict[str, str]:
+    """Only what is needed. Functions inherit it, so it contains none of the visitor's proxies, profiles or keys."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
@@ -231,46 +233,48 @@ def _server_environment(folder: Path, port: int, certificate: Path, key: Path) -
         "AWS_CA_BUNDLE": str(certificate),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "DOCKER_HOST": f"unix://{folder}/no-docker",  # a visitor's containers are none of its business
+        "DOCKER_HOST": f"unix://{folder}/no-docker",  # no access to the visitor's containers
     }
 
 
-def _await_answer(aws: EmbeddedAws, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(aws: EmbeddedAws, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise SandboxFailed(f"The embedded AWS ended at its start:\n{log.read_text(errors='replace')[-2000:]}")
+            raise SandboxFailed(
+                f"The embedded AWS ended while it was starting:\n{log.read_text(errors='replace')[-2000:]}"
+            )
         try:
             aws.client("sts").get_caller_identity()
         except BotoCoreError:
             time.sleep(0.05)
         else:
             return
-    raise SandboxFailed(f"The embedded AWS did not answer within {START_SECONDS:.0f} s.")
+    raise SandboxFailed(f"The embedded AWS did not respond within {START_SECONDS:.0f} s.")
 
 
-def _guard(process: subprocess.Popen[bytes], folder: Path) -> subprocess.Popen[bytes]:
+def _start_guard(process: subprocess.Popen[bytes], folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-I", str(Path(__file__).with_name("guard.py")), str(process.pid), str(folder)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _stop(process: subprocess.Popen[bytes], guard: subprocess.Popen[bytes]) -> None:
-    """Kills the emulator with the functions it runs: they are one process group, and keep nothing worth saving."""
+    """Kills the emulator and its functions, which are one process group."""
     with guard:
         guard.kill()
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    end = time.monotonic() + 0.5  # for the functions to die; where nobody reaps orphans, their ids stay
+    end = time.monotonic() + 0.5  # for the functions to end; without a process that reaps orphans, their ids remain
     with suppress(ProcessLookupError):
         while time.monotonic() < end:
             os.killpg(process.pid, 0)
             time.sleep(0.01)
 
 
-def _packaged(template: str) -> str:
+def package_template(template: str) -> str:
     for local, package in (("CodeUri: functions/", "function.zip"), ("ContentUri: layers/pillow", "layer.zip")):
         if template.count(local) != 1:
-            raise SandboxFailed(f"The template should name its code once with {local!r}.")
+            raise SandboxFailed(f"The template must name its code exactly once as {local!r}.")
         template = template.replace(local, f"{local.partition(' ')[0]} s3://{ARTIFACTS}/{package}")
     return template

@@ -12,14 +12,14 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Waits for standard input to close, which it does however the parent dies; then clears up its group and folder."""
+    """Waits until standard input closes, which happens however the parent ends; then removes its group and folder."""
     group, folder = int(sys.argv[1]), Path(sys.argv[2])
     sys.stdin.buffer.read()
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
     end = time.monotonic() + 5
     while folder.exists() and time.monotonic() < end:
-        shutil.rmtree(folder, ignore_errors=True)  # a dying process may still write
+        shutil.rmtree(folder, ignore_errors=True)  # a process that is ending may still write
         time.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""The zips that Lambda gets in the sandbox: the function's code, and the layer from the installed packages."""
+"""The zips for Lambda in the sandbox: the function's code, and the layer made from the installed packages."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def function_zip() -> bytes:
-    """The function's own code; its packages come from the interpreter that runs it."""
+def zip_function() -> bytes:
+    """The function's own code. Its packages come from the interpreter that runs it."""
     code = ROOT / "functions"
-    return _zip((path, str(path.relative_to(code))) for path in sorted(code.rglob("*.py")))
+    return _write_zip((path, str(path.relative_to(code))) for path in sorted(code.rglob("*.py")))
 
 
-def layer_zip() -> bytes:
-    """What `layers/pillow/requirements.txt` names, laid out as Lambda wants it."""
+def zip_layer() -> bytes:
+    """What `layers/pillow/requirements.txt` names, in the layout of a Lambda layer."""
     requirements = (ROOT / "layers/pillow/requirements.txt").read_text()
     names = re.findall(r"^([A-Za-z0-9_.-]+)==", requirements, re.MULTILINE)
-    return _zip(entry for name in names for entry in _installed(name))
+    return _write_zip(entry for name in names for entry in _list_files(name))
 
 
-def _installed(distribution: str) -> Iterable[tuple[Path, str]]:
+def _list_files(distribution: str) -> Iterable[tuple[Path, str]]:
     for file in files(distribution) or ():
         if ".." not in file.parts and file.suffix != ".pyc":
             yield Path(str(file.locate())), f"python/{file}"
 
 
-def _zip(entries: Iterable[tuple[Path, str]]) -> bytes:
+def _write_zip(entries: Iterable[tuple[Path, str]]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path, name in entries:

@@ -1,4 +1,4 @@
-"""The demo's album: photos drawn by code, each with something that a careless tool gets wrong."""
+"""The demo's album: pictures drawn by code, each with a property that careless tools handle wrongly."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TURN_CLOCKWISE = 6  # EXIF: to be shown upright, turn by 90 degrees
 
 
 @dataclass(frozen=True)
-class Photo:
-    """One upload, and how it should end: `expected` is an outcome or an error code.
+class Sample:
+    """One upload, and how it must end: `expected` is an outcome or an error code.
 
-    `after` names a photo that must have settled before; `repeats` one whose notification is only delivered once more.
+    `after` names a sample that must settle first. `repeats` names one whose notification is delivered a second time.
     """
 
     name: str
@@ -31,43 +31,50 @@ class Photo:
     after: str | None = None
     repeats: str | None = None
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The S3 metadata that name the target; empty without one."""
+        if self.target is None:
+            return {}
+        return {"entity-type": self.target.entity_type, "entity-id": str(self.target.entity_id)}
 
-def album(own: Path | None = None) -> list[Photo]:
-    """The demo's uploads, and the visitor's own picture as a person's, if there is one."""
+
+def make_album(own: Path | None = None) -> list[Sample]:
+    """The demo's uploads, and the visitor's own picture for a person, if there is one."""
     ada, logo = Target("person", 1), "logo.png"
-    photos = [
-        Photo("ada.jpg", "a phone photo, stored sideways, with its GPS position", _sideways_phone_photo(), ada),
-        Photo(logo, "transparent", _transparent_logo(), Target("project", 1)),
-        Photo("office.tif", "a scan for print, CMYK", _scan_for_print(), Target("contact", 1)),
-        Photo("mug.webp", "larger than a product picture may be", _product(), Target("product", 1)),
-        Photo("notes.jpg", "a text that calls itself .jpg", b"Dear diary,\n" * 99, Target("person", 2), _UNSUPPORTED),
-        Photo("stray.png", "nothing says whose it is", _transparent_logo(), None, "target.missing"),
-        Photo("ada-new.jpg", "a newer photo of the same person", _portrait("#5c7f67"), ada, after="ada.jpg"),
-        Photo(logo, "its notification, delivered twice", b"", Target("project", 1), "duplicate", logo, logo),
+    samples = [
+        Sample("ada.jpg", "a phone photo, stored sideways, with its GPS position", _draw_phone_photo(), ada),
+        Sample(logo, "transparent", _draw_logo(), Target("project", 1)),
+        Sample("office.tif", "a scan for print, in CMYK", _draw_scan(), Target("contact", 1)),
+        Sample("mug.webp", "larger than SuperOffice allows for products", _draw_product(), Target("product", 1)),
+        Sample("notes.jpg", "a text file named .jpg", b"Dear diary,\n" * 99, Target("person", 2), _UNSUPPORTED),
+        Sample("stray.png", "without a target", _draw_logo(), None, "target.missing"),
+        Sample("ada-new.jpg", "a newer photo of the same person", _draw_portrait("#5c7f67"), ada, after="ada.jpg"),
+        Sample(logo, "its notification, delivered a second time", b"", Target("project", 1), "duplicate", logo, logo),
     ]
     if own is not None:
-        photos.insert(0, Photo(f"your-{own.name}", "your own", own.read_bytes(), Target("person", 3)))
-    return photos
+        samples.insert(0, Sample(f"your-{own.name}", "your own", own.read_bytes(), Target("person", 3)))
+    return samples
 
 
-def _sideways_phone_photo() -> bytes:
-    image = _person((3000, 4000), "#4a6fa5").transpose(Image.Transpose.ROTATE_90)
+def _draw_phone_photo() -> bytes:
+    image = _draw_person((3000, 4000), "#4a6fa5").transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[_ORIENTATION] = _TURN_CLOCKWISE
     exif[_MAKE] = "Phone"
     degrees = (IFDRational(59), IFDRational(54), IFDRational(0))
     exif[_GPS] = {1: "N", 2: degrees, 3: "E", 4: (IFDRational(10), IFDRational(44), IFDRational(0))}
-    return _encoded(image, "JPEG", quality=88, exif=exif, icc_profile=_srgb())
+    return _encode(image, "JPEG", quality=88, exif=exif, icc_profile=_make_srgb_profile())
 
 
-def _portrait(colour: str) -> bytes:
-    return _encoded(_person((1200, 1600), colour), "JPEG", quality=90)
+def _draw_portrait(colour: str) -> bytes:
+    return _encode(_draw_person((1200, 1600), colour), "JPEG", quality=90)
 
 
-def _person(size: tuple[int, int], colour: str) -> Image.Image:
-    """A head and shoulders before a wall, light from above."""
+def _draw_person(size: tuple[int, int], colour: str) -> Image.Image:
+    """A head and shoulders in front of a wall, lit from above."""
     width, height = size
-    image = _shaded(size, colour)
+    image = _draw_background(size, colour)
     draw = ImageDraw.Draw(image)
     draw.ellipse((0.14 * width, 0.66 * height, 0.86 * width, 1.5 * height), fill="#22303c")
     draw.polygon(
@@ -82,18 +89,20 @@ def _person(size: tuple[int, int], colour: str) -> Image.Image:
     return image
 
 
-def _transparent_logo() -> bytes:
-    image = Image.new("RGBA", (1400, 900), (255, 0, 255, 0))  # what a careless tool shows where nothing is
+def _draw_logo() -> bytes:
+    image = Image.new(
+        "RGBA", (1400, 900), (255, 0, 255, 0)
+    )  # the colour that a careless tool shows in transparent areas
     draw = ImageDraw.Draw(image)
     for number, colour in enumerate(("#0a5c63", "#12868f", "#7fd1c7")):
         inset = 120 * number
         draw.ellipse((250 + inset, 50 + inset, 1050 - inset, 850 - inset), fill=colour)
     draw.polygon([(700, 250), (1330, 450), (700, 650)], fill="#f2a541")
-    return _encoded(image, "PNG", optimize=True)
+    return _encode(image, "PNG", optimize=True)
 
 
-def _scan_for_print() -> bytes:
-    image = _shaded((1800, 1200), "#8fb8de")
+def _draw_scan() -> bytes:
+    image = _draw_background((1800, 1200), "#8fb8de")
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 1000, 1800, 1200), fill="#5d6b5d")
     draw.rectangle((420, 260, 1380, 1060), fill="#b5654a")
@@ -102,10 +111,10 @@ def _scan_for_print() -> bytes:
             x, y = 490 + 145 * column, 330 + 165 * row
             draw.rectangle((x, y, x + 85, y + 105), fill="#f7e3a1" if (row * 5 + column * 3) % 4 else "#3f4c5a")
     draw.rectangle((850, 930, 950, 1060), fill="#2f2a28")
-    return _encoded(image.convert("CMYK"), "TIFF", compression="tiff_lzw")
+    return _encode(image.convert("CMYK"), "TIFF", compression="tiff_lzw")
 
 
-def _product() -> bytes:
+def _draw_product() -> bytes:
     image = Image.new("RGB", (2400, 2400), "#fafafa")
     draw = ImageDraw.Draw(image)
     draw.ellipse((500, 1900, 1900, 2200), fill="#dcdcdc")
@@ -113,23 +122,23 @@ def _product() -> bytes:
     draw.rounded_rectangle((600, 600, 1700, 2050), 160, fill="#c8465a")
     draw.ellipse((600, 500, 1700, 760), fill="#8c2f3c")
     draw.ellipse((660, 540, 1640, 720), fill="#3c2415")
-    return _encoded(image, "WEBP", quality=85)
+    return _encode(image, "WEBP", quality=85)
 
 
-def _shaded(size: tuple[int, int], colour: str) -> Image.Image:
+def _draw_background(size: tuple[int, int], colour: str) -> Image.Image:
     shade = Image.linear_gradient("L").resize(size)
-    return Image.composite(Image.new("RGB", size, "#1c2226"), Image.new("RGB", size, colour), shade.point(_half))
+    return Image.composite(Image.new("RGB", size, "#1c2226"), Image.new("RGB", size, colour), shade.point(_halve))
 
 
-def _half(value: int) -> int:
+def _halve(value: int) -> int:
     return value // 2
 
 
-def _srgb() -> bytes:
+def _make_srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def _encoded(image: Image.Image, form: str, **options: object) -> bytes:
+def _encode(image: Image.Image, form: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()

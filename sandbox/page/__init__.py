@@ -1,4 +1,4 @@
-"""The sandbox's page: the whole system, living, on 127.0.0.1."""
+"""The sandbox's page on 127.0.0.1: shows the whole system while it runs."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from sandbox.aws.emulator import Stack
+from sandbox.aws import DeployedStack, Monitor
+from sandbox.http_server import Server
 from sandbox.page.actions import Actions
 from sandbox.page.app import Parts, create_app
-from sandbox.page.faults import Weather
+from sandbox.page.fault_switches import FaultSwitches
 from sandbox.page.observer import Observer
 from sandbox.page.originals import Originals
-from sandbox.page.sources import Sources
 from sandbox.superoffice import StandIn
-from sandbox.superoffice.server import Server
 
-PORT = 8417  # the same each time, if it is free, so that an open tab finds a restarted sandbox
+PORT = 8417  # the same each time if it is free, so that an open tab reconnects to a restarted sandbox
 
 
 class Page:
     """Serves the page while the `with` block lasts; `url` is its address."""
 
-    def __init__(self, stack: Stack, superoffice: StandIn) -> None:
-        self._port = _free_port()
+    def __init__(self, stack: DeployedStack, superoffice: StandIn) -> None:
+        self._port = _find_free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         actions = Actions(stack)
-        weather = Weather(superoffice, stack.aws)
-        self._observer = Observer(Sources(stack), superoffice, weather, actions)
-        parts = Parts(self._observer, actions, weather, superoffice, Originals(stack))
+        faults = FaultSwitches(superoffice, stack.aws)
+        self._observer = Observer(Monitor(stack), superoffice, faults, actions)
+        parts = Parts(self._observer, actions, faults, superoffice, Originals(stack))
         self._app = create_app(self._port, parts)
         self._server: Server | None = None
 
@@ -45,7 +44,7 @@ class Page:
             self._server.close()
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     for port in (PORT, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does

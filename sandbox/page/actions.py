@@ -1,4 +1,4 @@
-"""What a visitor does to the stack: uploads, replays, sends again; all of it by AWS's ordinary interfaces."""
+"""What a visitor can do to the stack: upload, replay, send again. All of it uses AWS's ordinary interfaces."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from image_ingest.target import ENTITY_TYPES
-from sandbox.aws.emulator import Stack
-from sandbox.demo.album import Photo, album
+from sandbox.aws import DeployedStack
+from sandbox.demo import Sample, make_album
 
 _RECEIVE_ROUNDS = 20
 _HELD_SECONDS = 30
 
 
 class Refused(Exception):
-    """The page cannot do this; the message says why."""
+    """The page cannot do this; the message states the reason."""
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentUpload:
     """An object that was put; `at` in seconds since the epoch."""
 
     version: str
@@ -35,39 +35,39 @@ class Sent:
 class Actions:
     """Everything that the page can do to the stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: DeployedStack) -> None:
         self._s3 = stack.aws.client("s3")
         self._sqs = stack.aws.client("sqs")
         self._bucket = stack.outputs["UploadBucketName"]
         self._ingest, self._dead = stack.outputs["IngestQueueUrl"], stack.outputs["DeadLetterQueueUrl"]
-        self._later: list[tuple[Photo, str]] = []  # with the version that has to settle first
-        self._sent: SimpleQueue[Sent] = SimpleQueue()
+        self._later: list[tuple[Sample, str]] = []  # with the version that must settle first
+        self._sent: SimpleQueue[SentUpload] = SimpleQueue()
 
-    def upload(self, name: str, data: bytes, entity_type: str, entity_id: str) -> Sent:
-        """Puts a file for a target, or for nobody where the type is empty. Raises Refused."""
+    def upload(self, name: str, data: bytes, entity_type: str, entity_id: str) -> SentUpload:
+        """Puts a file for a target, or without one if the type is empty. Raises Refused."""
         if entity_type and entity_type not in ENTITY_TYPES:
             raise Refused(f"The entity must be one of {', '.join(ENTITY_TYPES)}.")
         if not (entity_id.isascii() and entity_id.isprintable() and len(entity_id) <= 100):
-            raise Refused("S3 takes printable ASCII characters as metadata only.")
+            raise Refused("S3 metadata can contain printable ASCII characters only.")
         metadata = {"entity-type": entity_type, "entity-id": entity_id} if entity_type else {}
-        return self._put(_key(name), data, metadata, f"{entity_type}#{entity_id}" if entity_type else None)
+        return self._put(_make_key(name), data, metadata, f"{entity_type}#{entity_id}" if entity_type else None)
 
-    def send_album(self) -> list[Sent]:
-        """Sends the demo's album; what comes after something else follows by follow_up."""
-        photos = [photo for photo in _album() if not photo.repeats]
-        sent = {photo.name: self._send(photo) for photo in photos if not photo.after}
-        self._later += [(photo, sent[photo.after].version) for photo in photos if photo.after]
+    def send_album(self) -> list[SentUpload]:
+        """Sends the demo's album; follow_up sends the samples that must wait for another."""
+        samples = [sample for sample in _get_album() if not sample.repeats]
+        sent = {sample.name: self._send(sample) for sample in samples if not sample.after}
+        self._later += [(sample, sent[sample.after].version) for sample in samples if sample.after]
         return list(sent.values())
 
     def follow_up(self, is_settled: Callable[[str], bool]) -> None:
-        """Sends what waited for another upload to settle."""
+        """Sends the samples whose predecessor has settled."""
         due = [entry for entry in self._later if is_settled(entry[1])]
         for entry in due:
             self._later.remove(entry)
             self._send(entry[0])
 
-    def new_uploads(self) -> list[Sent]:
-        """What was put since the last call."""
+    def take_new_uploads(self) -> list[SentUpload]:
+        """The uploads since the last call."""
         sent = []
         with suppress(Empty):
             while True:
@@ -75,7 +75,7 @@ class Actions:
         return sent
 
     def send_again(self, body: str) -> None:
-        """Delivers a waiting message's copy now; the message itself comes back in its own time, as a duplicate."""
+        """Delivers a copy of a waiting message now. The message itself returns later and ends as a duplicate."""
         self._sqs.send_message(QueueUrl=self._ingest, MessageBody=body)
 
     def replay(self, message_id: str) -> None:
@@ -83,7 +83,7 @@ class Actions:
         letter, others = self._take_dead_letter(message_id)
         try:
             if letter is None:
-                raise Refused("This dead letter is not in the queue any more.")
+                raise Refused("This dead letter is no longer in the queue.")
             self._sqs.send_message(QueueUrl=self._ingest, MessageBody=letter["Body"])
             self._sqs.delete_message(QueueUrl=self._dead, ReceiptHandle=letter["ReceiptHandle"])
         finally:
@@ -93,7 +93,7 @@ class Actions:
                 )
 
     def _take_dead_letter(self, message_id: str) -> tuple[Mapping[str, Any] | None, Sequence[Mapping[str, Any]]]:
-        """The dead letter, and those that were received on the way to it."""
+        """The dead letter, and the others that were received with it."""
         others: list[Mapping[str, Any]] = []
         for _ in range(_RECEIVE_ROUNDS):
             answer = self._sqs.receive_message(
@@ -108,28 +108,26 @@ class Actions:
                 break
         return None, others
 
-    def _send(self, photo: Photo) -> Sent:
-        target = photo.target
-        metadata = {"entity-type": target.entity_type, "entity-id": str(target.entity_id)} if target else {}
-        return self._put(photo.name, photo.data, metadata, str(target) if target else None)
+    def _send(self, sample: Sample) -> SentUpload:
+        return self._put(sample.name, sample.data, sample.metadata, str(sample.target) if sample.target else None)
 
-    def _put(self, key: str, data: bytes, metadata: Mapping[str, str], target: str | None) -> Sent:
+    def _put(self, key: str, data: bytes, metadata: Mapping[str, str], target: str | None) -> SentUpload:
         at = time.time()
         answer = self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, Metadata=dict(metadata))
-        sent = Sent(str(answer["VersionId"]), key, target, at)
+        sent = SentUpload(str(answer["VersionId"]), key, target, at)
         self._sent.put(sent)
         return sent
 
 
 @cache
-def _album() -> list[Photo]:
-    return album()
+def _get_album() -> list[Sample]:
+    return make_album()
 
 
-def _key(name: str) -> str:
+def _make_key(name: str) -> str:
     """The file's name as an object key. Raises Refused."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     key = "/".join("".join(c for c in part if c.isprintable()) for part in parts)
     if not key or len(key.encode(errors="replace")) > 1024:
-        raise Refused("S3 takes names of 1 to 1024 bytes.")
+        raise Refused("S3 keys have 1 to 1024 bytes.")
     return key

@@ -1,4 +1,4 @@
-"""Keeps other web sites out: the page may send files, so only the page itself may ask for anything."""
+"""Refuses requests from other web sites: the page can send files, so only the page itself may use its addresses."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _HEADERS = {
 }
 
 
-def guard(app: Flask, port: int) -> None:
-    """Refuses with 403 what comes by another host's name, or from another site; sets the headers of every answer."""
+def protect_app(app: Flask, port: int) -> None:
+    """Refuses requests with another host name or from another site with 403; sets the headers of every response."""
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
     origins = {f"http://{host}" for host in hosts}
 
     @app.before_request
-    def refuse_strangers() -> None:
-        if request.host not in hosts:  # a name that was rebound to 127.0.0.1
-            abort(403, "This page answers to 127.0.0.1 only.")
+    def refuse_others() -> None:
+        if request.host not in hosts:  # DNS rebinding
+            abort(403, "Use the address 127.0.0.1.")
         changes = request.method not in ("GET", "HEAD")
         if request.headers.get("Origin", None if changes else request.host_url.rstrip("/")) not in origins:
             abort(403, "Only the page itself may do this.")
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        if site not in ("same-origin", "none") and request.path != "/":  # a link to the page is no harm
+        if site not in ("same-origin", "none") and request.path != "/":  # links to the page are harmless
             abort(403, "Only the page itself may do this.")
 
     @app.after_request
-    def protect(response: Response) -> Response:
+    def set_headers(response: Response) -> Response:
         response.headers.update(_HEADERS)
         response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -1,44 +1,44 @@
-"""Looks at the whole system again and again, and tells every open page what changed."""
+"""Reads the whole system repeatedly, and sends every open page what changed."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
 from image_ingest.errors import CATALOGUE
+from sandbox.aws import LogLine, Monitor, QueuedMessage
 from sandbox.page.actions import Actions
-from sandbox.page.faults import Weather
-from sandbox.page.sources import Line, Message, Sources
-from sandbox.page.story import Put, Story, target_in, upload_in
+from sandbox.page.fault_switches import FaultSwitches
+from sandbox.page.tracker import ImagePut, UploadTracker, parse_target
 from sandbox.superoffice import Call, StandIn, StoredPicture
 
-_BUSY, _CALM, _ALONE = 0.12, 0.6, 2.0  # seconds between looks: something moves, somebody watches, nobody does
+_BUSY, _CALM, _ALONE = 0.12, 0.6, 2.0  # seconds between refreshes: uploads are moving, a page is open, neither
 _HEARTBEAT = 5.0
 _CALLS_SHOWN = 14
 _HISTORY_SHOWN = 12
 _SHOWN = 100  # messages and ledger items
 _RECORDS_SHOWN = 24
-_READING_SECONDS = 0.5  # between readings of log and ledger while the queues stay as they are
+_READING_SECONDS = 0.5  # between readings of log and ledger while the queues do not change
 _EPOCH = time.time() - time.monotonic()  # of the stand-in's clock
 
 State = dict[str, Any]
 
 
 class Observer:
-    """The present state of everything, as one document; `updates` yields it whenever it changed."""
+    """The present state of everything as one document. `updates` yields it whenever it changes."""
 
-    def __init__(self, sources: Sources, superoffice: StandIn, weather: Weather, actions: Actions) -> None:
-        self._sources = sources
+    def __init__(self, monitor: Monitor, superoffice: StandIn, faults: FaultSwitches, actions: Actions) -> None:
+        self._monitor = monitor
         self._superoffice = superoffice
-        self._weather = weather
+        self._faults = faults
         self._actions = actions
-        self._story = Story()
+        self._tracker = UploadTracker()
         self._changed = threading.Condition()
         self._document = ""
         self._number = 0
@@ -46,31 +46,31 @@ class Observer:
         self._busy = False
         self._ended = False
         self._wake = threading.Event()
-        self._waiting: list[Message] = []
-        self._ledger: list[State] = []
+        self._waiting: list[QueuedMessage] = []
+        self._ledger: list[Mapping[str, Any]] = []
         self._queues_read: object = None
         self._read_at = 0.0
         self._thread = threading.Thread(target=self._run, name="sandbox-page")
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts the refreshes."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the looking, and all updates."""
+        """Ends the refreshes and all streams of updates."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
         self._wake.set()
         self._thread.join()
 
-    def look_now(self) -> None:
-        """Somebody did something."""
+    def refresh(self) -> None:
+        """Refreshes at once, after a visitor's action."""
         self._busy = True
         self._wake.set()
 
     def updates(self) -> Iterator[str | None]:
-        """Each new state as a JSON text, None after a while without one, until stop."""
+        """Each new state as JSON text, or None after a while without one, until `stop`."""
         shown = 0
         self._watchers += 1
         self._wake.set()
@@ -84,21 +84,21 @@ class Observer:
         finally:
             self._watchers -= 1
 
-    def key_of(self, version: str) -> str | None:
-        """The key of an upload that was seen."""
-        return self._story.key_of(version)
+    def find_key(self, version: str) -> str | None:
+        """The key of an upload by its version."""
+        return self._tracker.find_key(version)
 
-    def body_of(self, message_id: str) -> str | None:
+    def find_body(self, message_id: str) -> str | None:
         """The body of a message that is waiting."""
         return next((message.body for message in self._waiting if message.id == message_id), None)
 
     def _run(self) -> None:
         while not self._ended:
-            self._weather.watch()
+            self._faults.kill_workers()
             try:
-                state = self._look()
+                state = self._read_state()
             except (BotoCoreError, ClientError, requests.RequestException):
-                state = {"problem": "The embedded AWS does not answer."}
+                state = {"problem": "The embedded AWS does not respond."}
             self._publish(json.dumps(state))
             self._wake.wait(_BUSY if self._busy else _CALM if self._watchers else _ALONE)
             self._wake.clear()
@@ -110,29 +110,33 @@ class Observer:
                 self._number += 1
                 self._changed.notify_all()
 
-    def _look(self) -> State:
+    def _read_state(self) -> State:
         now = time.time()
-        for sent in self._actions.new_uploads():
-            self._story.sent(sent.version, sent.key, sent.target, sent.at)
-        self._story.killed_at = self._weather.killed_at
-        self._waiting, dead = queues = self._sources.queues()
+        for sent in self._actions.take_new_uploads():
+            self._tracker.add_sent(sent.version, sent.key, sent.target, sent.at)
+        self._tracker.killed_at = self._faults.killed_at
+        self._waiting, dead = queues = self._monitor.read_ingest_queue(), self._monitor.read_dead_letters()
         calls = self._superoffice.calls
-        lines = self._read() if queues != self._queues_read or now - self._read_at >= _READING_SECONDS else ()
+        lines = (
+            self._read_log_and_ledger()
+            if queues != self._queues_read or now - self._read_at >= _READING_SECONDS
+            else ()
+        )
         self._queues_read = queues
-        self._story.observe(self._waiting, lines, _puts(calls), now)
-        self._actions.follow_up(self._story.is_settled)
-        uploads = self._story.uploads(now)
-        self._busy = self._weather.armed or any(upload["state"] in ("queued", "working") for upload in uploads)
-        hidden = [self._hidden(m, now) for m in self._waiting if not m.visible and upload_in(m.body)]
+        self._tracker.observe(self._waiting, lines, _find_puts(calls), now)
+        self._actions.follow_up(self._tracker.is_settled)
+        uploads = self._tracker.describe_uploads(now)
+        self._busy = self._faults.is_armed or any(upload["state"] in ("queued", "working") for upload in uploads)
+        hidden = [self._describe_hidden(m, now) for m in self._waiting if not m.visible and m.upload]
         waiting = [message for message in hidden if message["why"] != "working"]
         return {
             "uploads": uploads,
-            "records": self._records(),
+            "records": self._describe_records(),
             "waiting": waiting[:_SHOWN],
-            "dead_letters": [_dead_letter(message) for message in dead[-_SHOWN:]],
-            "ledger": self._ledger[:_SHOWN],
-            "calls": [_call(call) for call in reversed(calls[-_CALLS_SHOWN:])],
-            "weather": self._weather.state(),
+            "dead_letters": [_describe_dead_letter(message) for message in dead[-_SHOWN:]],
+            "ledger": [_describe_item(item) for item in self._ledger[:_SHOWN]],
+            "calls": [_describe_call(call) for call in reversed(calls[-_CALLS_SHOWN:])],
+            "faults": self._faults.describe(),
             "counts": {
                 "queue": sum(message.visible for message in self._waiting),
                 "function": len(hidden) - len(waiting),
@@ -142,34 +146,34 @@ class Observer:
             },
         }
 
-    def _read(self) -> list[Line]:
-        """What the function logged; and keeps what the ledger says."""
-        self._ledger = self._sources.ledger()
+    def _read_log_and_ledger(self) -> list[LogLine]:
+        """The new log lines. Also keeps what the ledger contains."""
+        self._ledger = self._monitor.read_items()
         self._read_at = time.time()
-        return self._sources.new_lines()
+        return self._monitor.read_new_lines()
 
-    def _records(self) -> list[State]:
-        """The records whose pictures changed last."""
-        with self._superoffice.world.lock:
-            pictures = {key: list(kept) for key, kept in self._superoffice.world.pictures.items()}
+    def _describe_records(self) -> list[State]:
+        """The records whose pictures changed most recently."""
+        with self._superoffice.state.lock:
+            pictures = {key: list(kept) for key, kept in self._superoffice.state.pictures.items()}
         latest = sorted(pictures, key=lambda record: pictures[record][-1].at, reverse=True)[:_RECORDS_SHOWN]
         return [
             {
                 "target": f"{entity_type}#{entity_id}",
-                "pictures": [_picture(p, number) for number, p in enumerate(kept)][-_HISTORY_SHOWN:],
+                "pictures": [_describe_picture(p, number) for number, p in enumerate(kept)][-_HISTORY_SHOWN:],
             }
             for (entity_type, entity_id), kept in pictures.items()
             if (entity_type, entity_id) in latest
         ]
 
-    def _hidden(self, message: Message, now: float) -> State:
-        upload = upload_in(message.body)
-        if upload and upload.version_id and self._story.is_stored(upload.version_id):
+    def _describe_hidden(self, message: QueuedMessage, now: float) -> State:
+        upload = message.upload
+        if upload and upload.version_id and self._tracker.is_stored(upload.version_id):
             why = "done"
-        elif self._story.is_deferred(message):
+        elif self._tracker.is_deferred(message):
             why = "deferred"
         else:
-            why = "died" if self._story.has_died(message, now) else "working"
+            why = "died" if self._tracker.has_crashed(message, now) else "working"
         return {
             "id": message.id,
             "key": upload.key if upload else None,
@@ -180,14 +184,14 @@ class Observer:
         }
 
 
-def _puts(calls: list[Call]) -> Iterator[Put]:
+def _find_puts(calls: list[Call]) -> Iterator[ImagePut]:
     for call in calls:
-        target = target_in(call.path) if call.method == "PUT" else None
+        target = parse_target(call.path) if call.method == "PUT" else None
         if target:
-            yield Put(call.at + _EPOCH, target, call.status)
+            yield ImagePut(call.at + _EPOCH, target, call.status)
 
 
-def _picture(picture: StoredPicture, number: int) -> State:
+def _describe_picture(picture: StoredPicture, number: int) -> State:
     return {
         "number": number,
         "blob_id": picture.blob_id,
@@ -199,7 +203,7 @@ def _picture(picture: StoredPicture, number: int) -> State:
     }
 
 
-def _call(call: Call) -> State:
+def _describe_call(call: Call) -> State:
     return {
         "at": call.at + _EPOCH,
         "method": call.method,
@@ -208,8 +212,8 @@ def _call(call: Call) -> State:
     }
 
 
-def _dead_letter(message: Message) -> State:
-    upload = upload_in(message.body)
+def _describe_dead_letter(message: QueuedMessage) -> State:
+    upload = message.upload
     code = message.attributes.get("ErrorCode")
     entry = CATALOGUE.get(code or "")
     target = (message.attributes.get("EntityType"), message.attributes.get("EntityId"))
@@ -221,6 +225,14 @@ def _dead_letter(message: Message) -> State:
         "code": code,
         "message": message.attributes.get("ErrorMessage"),
         "attempts": message.attributes.get("Attempts"),
-        "advice": entry.advice if entry else "The queue moved it by itself: its worker died each time. Replay it.",
+        "advice": entry.advice if entry else "The queue moved it because the worker crashed each time. Replay it.",
         "held": not message.visible,
+    }
+
+
+def _describe_item(item: Mapping[str, Any]) -> State:
+    names = ("target", "status", "content_type", "key", "error_code", "error_message", "updated_at")
+    numbers = ("blob_id", "width", "height")
+    return {name: item.get(name) for name in names} | {
+        name: int(item[name]) if name in item else None for name in numbers
     }

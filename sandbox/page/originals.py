@@ -1,4 +1,4 @@
-"""An upload as it came: its facts, and how it looks to a program that takes no notice of them."""
+"""An upload as it was sent: its properties, and how it looks to a program that ignores them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from sandbox.aws.emulator import Stack
+from sandbox.aws import DeployedStack
 
 _BOUND = 900  # pixels
 _TURNS = {
@@ -28,32 +28,32 @@ _UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.D
 class Originals:
     """The objects in the upload bucket."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: DeployedStack) -> None:
         self._s3 = stack.aws.client("s3")
         self._bucket = stack.outputs["UploadBucketName"]
-        self._described = lru_cache(maxsize=64)(self._describe)
+        self._describe_once = lru_cache(maxsize=64)(self._describe)
         register_heif_opener()
 
-    def facts(self, key: str, version: str) -> dict[str, Any]:
-        """Name, bytes, and what kind of picture it is, if it is one."""
-        return self._described(key, version)[0]
+    def read_facts(self, key: str, version: str) -> dict[str, Any]:
+        """Key, number of bytes and, for a picture, its properties."""
+        return self._describe_once(key, version)[0]
 
-    def preview(self, key: str, version: str) -> bytes | None:
-        """A PNG of at most 900 x 900 pixels, as stored: not turned, colours not managed. None for no picture."""
-        return self._described(key, version)[1]
+    def make_preview(self, key: str, version: str) -> bytes | None:
+        """A PNG of at most 900 x 900 pixels, as stored: not rotated, without colour management. None if no picture."""
+        return self._describe_once(key, version)[1]
 
     def _describe(self, key: str, version: str) -> tuple[dict[str, Any], bytes | None]:
         data = self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version)["Body"].read()
         facts: dict[str, Any] = {"key": key, "bytes": len(data)}
         try:
             with Image.open(io.BytesIO(data)) as image:
-                facts |= _facts(image)
-                return facts, _preview(image)
+                facts |= _read_facts(image)
+                return facts, _draw_preview(image)
         except _UNREADABLE:
             return facts, None
 
 
-def _facts(image: Image.Image) -> dict[str, Any]:
+def _read_facts(image: Image.Image) -> dict[str, Any]:
     exif = image.getexif()
     return {
         "format": image.format,
@@ -67,7 +67,7 @@ def _facts(image: Image.Image) -> dict[str, Any]:
     }
 
 
-def _preview(image: Image.Image) -> bytes:
+def _draw_preview(image: Image.Image) -> bytes:
     if image.format == "JPEG" and image.mode == "RGB":
         image.draft("RGB", (_BOUND, _BOUND))
     picture = image.convert("RGBA" if image.has_transparency_data else "RGB")

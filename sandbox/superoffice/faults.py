@@ -1,4 +1,4 @@
-"""Failures on demand: what the network and a struggling server do to a call."""
+"""Failures on demand: what the network and an overloaded server do to a call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 @dataclass
-class Failure:
+class Fault:
     """How the next `times` calls to a matching path and method fail; StandIn.fail explains the fields."""
 
     times: int | None
@@ -32,73 +32,72 @@ class Failure:
     method: str | None
     stores: bool
     holds: bool
-    drip: float
+    trickle: float
     echoes: bool
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a call is hit by this failure."""
+        """Whether this fault applies to the call."""
         return self.times != 0 and self.path.lower() in path.lower() and self.method in (None, method)
 
 
 @dataclass
-class Weather:
-    """The failures that are due, and the calls that are held back."""
+class Faults:
+    """The faults that are switched on, and the calls that are held back."""
 
-    failures: list[Failure] = field(default_factory=list)
+    pending: list[Fault] = field(default_factory=list)
     held: list[Callable[[], None]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def due(self, method: str, path: str) -> Failure | None:
-        """The first matching failure, of which one time is now used up."""
+    def take(self, method: str, path: str) -> Fault | None:
+        """The first fault that applies to the call. This counts as one of its times."""
         with self._lock:
-            failure = next((f for f in self.failures if f.matches(method, path)), None)
-            if failure is not None and failure.times is not None:
-                failure.times -= 1
-            return failure
+            fault = next((f for f in self.pending if f.matches(method, path)), None)
+            if fault is not None and fault.times is not None:
+                fault.times -= 1
+            return fault
 
-    def strike(self, failure: Failure, app: WsgiApp, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answers, or does not, as the failure says. Raises ConnectionError to drop the connection."""
+    def apply(self, fault: Fault, app: WsgiApp, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Responds, or does not, as the fault says. Raises ConnectionError to drop the connection."""
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
-        answer = _Answered(app, environ)
-        if failure.holds:
-            self.held.append(answer)
-        elif failure.stores:
-            answer()
-        self.stopping.wait(failure.delay)
-        if failure.garbage is not None:
-            environ["werkzeug.socket"].sendall(failure.garbage)
-        if failure.drop or failure.garbage is not None or self.stopping.is_set():
+        call = _DelayedCall(app, environ)
+        if fault.holds:
+            self.held.append(call)
+        elif fault.stores:
+            call()
+        self.stopping.wait(fault.delay)
+        if fault.garbage is not None:
+            environ["werkzeug.socket"].sendall(fault.garbage)
+        if fault.drop or fault.garbage is not None or self.stopping.is_set():
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionError
-        if failure.echoes:
-            failure = replace(failure, body=_echo(environ), headers={"Content-Type": "application/json"})
-        response = self._response(failure, answer)
-        return response(environ, start_response)
+        if fault.echoes:
+            fault = replace(fault, body=_echo_request(environ), headers={"Content-Type": "application/json"})
+        return self._make_response(fault, call)(environ, start_response)
 
-    def _response(self, failure: Failure, answer: _Answered) -> Response:
-        if failure.status is None and failure.body is None:
-            if answer.response is None:
-                answer()
-            response = answer.response or Response(status=500)
+    def _make_response(self, fault: Fault, call: _DelayedCall) -> Response:
+        if fault.status is None and fault.body is None:
+            if call.response is None:
+                call()
+            response = call.response or Response(status=500)
         else:
-            response = Response(failure.body or b"", failure.status or 200, content_type="text/html; charset=utf-8")
-        response.headers.update(failure.headers)
-        if failure.drip:
+            response = Response(fault.body or b"", fault.status or 200, content_type="text/html; charset=utf-8")
+        response.headers.update(fault.headers)
+        if fault.trickle:
             data = response.get_data()
-            response.response = self._dripping(data, failure.drip)
+            response.response = self._trickle(data, fault.trickle)
             response.headers["Content-Length"] = str(len(data))
         return response
 
-    def _dripping(self, data: bytes, pause: float) -> Iterator[bytes]:
+    def _trickle(self, data: bytes, pause: float) -> Iterator[bytes]:
         for byte in data:
             if self.stopping.wait(pause):
                 return
             yield bytes([byte])
 
 
-def _echo(environ: dict[str, Any]) -> str:
-    """SuperOffice's error body, indiscreet: it repeats the credential and the text that were sent."""
+def _echo_request(environ: dict[str, Any]) -> str:
+    """A SuperOffice error body that repeats the credential and the text that were sent."""
     names = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_XSRF_TOKEN", "HTTP_SO_APPTOKEN")
     sent = [str(environ[name]) for name in names if name in environ]
     if not environ.get("CONTENT_TYPE", "").startswith("image/"):
@@ -106,8 +105,8 @@ def _echo(environ: dict[str, Any]) -> str:
     return json.dumps({"Error": True, "ErrorMessage": f"You sent {' and '.join(sent)}"})
 
 
-class _Answered:
-    """A call that is carried out when it is called; its answer is kept."""
+class _DelayedCall:
+    """A call that is carried out when the object is called; its response is kept."""
 
     def __init__(self, app: WsgiApp, environ: dict[str, Any]) -> None:
         self._app = app

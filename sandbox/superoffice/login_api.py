@@ -14,86 +14,86 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from flask import Blueprint, Response, jsonify, make_response, request
 
-from sandbox.superoffice.keys import private_pem, rsa_key
-from sandbox.superoffice.state import World
+from sandbox.superoffice.keys import get_private_pem, get_rsa_key
+from sandbox.superoffice.state import State
 
 _CLAIMS = "http://schemes.superoffice.net/identity/"
 _SERIAL = "1234567890"
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
-def login_api(world: World, address: Callable[[], str]) -> Blueprint:
-    """The routes; `address` is where this server is."""
+def make_login_api(state: State, address: Callable[[], str]) -> Blueprint:
+    """The routes; `address` returns this server's URL."""
     api = Blueprint("login_api", __name__)
 
     @api.get("/api/state/<name>")
-    def state(name: str) -> Response:
-        if name.lower() != world.tenant.name.lower():
+    def get_state(name: str) -> Response:
+        if name.lower() != state.tenant.name.lower():
             return Response(status=404)
-        return jsonify(_state(world, address()))
+        return jsonify(_describe_tenant(state, address()))
 
     @api.post("/Login/api/PartnerSystemUser/Authenticate")
     def authenticate() -> Response:
         content = request.get_json(silent=True) or {}
-        reason = world.refuse_logins or _problem(world, content)
+        reason = state.refuse_logins or _find_refusal(state, content)
         if reason:
             return jsonify({"IsSuccessful": False, "Token": None, "ErrorMessage": reason})
-        token = world.forged_token or _token(world, address())
+        token = state.forged_token or _make_token(state, address())
         return jsonify({"IsSuccessful": True, "Token": token, "ErrorMessage": None})
 
     @api.get("/login/.well-known/jwks")
-    def keys() -> Response:
-        return jsonify({"keys": [_public(name) for name in world.published_keys]})
+    def get_keys() -> Response:
+        return jsonify({"keys": [_publish_key(name) for name in state.published_keys]})
 
     @api.post("/login/common/oauth/tokens")
-    def tokens() -> Response:
-        return _tokens(world)
+    def get_tokens() -> Response:
+        return _renew_token(state)
 
     return api
 
 
-def api_address(world: World, address: str) -> str:
-    """Where the tenant's API is now."""
-    return f"{address}/online{world.tenant.host}/{world.tenant.name}/api"
+def locate_api(state: State, address: str) -> str:
+    """The present URL of the tenant's API."""
+    return f"{address}/online{state.tenant.host}/{state.tenant.name}/api"
 
 
-def _state(world: World, address: str) -> dict[str, Any]:
-    until = datetime.fromtimestamp(world.now() + world.tenant.valid_seconds, UTC)
-    api = api_address(world, address)
+def _describe_tenant(state: State, address: str) -> dict[str, Any]:
+    until = datetime.fromtimestamp(state.now() + state.tenant.valid_seconds, UTC)
+    api = locate_api(state, address)
     return {
-        "ContextIdentifier": world.tenant.name,
+        "ContextIdentifier": state.tenant.name,
         "Endpoint": api.removesuffix("/api"),
-        "State": world.tenant.state,
-        "IsRunning": world.tenant.running,
+        "State": state.tenant.state,
+        "IsRunning": state.tenant.running,
         "ValidUntil": f"{until:%Y-%m-%dT%H:%M:%S.%f}5Z",
-        "Api": world.tenant.api or api,
+        "Api": state.tenant.api or api,
     }
 
 
-def _problem(world: World, content: dict[str, Any]) -> str | None:
+def _find_refusal(state: State, content: dict[str, Any]) -> str | None:
     """Why a system user's login is refused, in SuperOffice's words."""
     text, _, signature = str(content.get("SignedSystemToken", "")).rpartition(".")
     token, _, minute = text.rpartition(".")
     try:
-        rsa_key("partner").public_key().verify(base64.b64decode(signature), text.encode(), PKCS1v15(), SHA256())
+        get_rsa_key("partner").public_key().verify(base64.b64decode(signature), text.encode(), PKCS1v15(), SHA256())
     except (InvalidSignature, binascii.Error):
         return "InvalidSignature"
     try:
         signed_at = datetime.strptime(minute, "%Y%m%d%H%M").replace(tzinfo=UTC)
     except ValueError:
         return "InvalidTimestamp"
-    if abs(datetime.fromtimestamp(world.now(), UTC) - signed_at) > _CLOCK_TOLERANCE:
+    if abs(datetime.fromtimestamp(state.now(), UTC) - signed_at) > _CLOCK_TOLERANCE:
         return "InvalidTimestamp"
-    if str(content.get("ContextIdentifier")).lower() != world.tenant.name.lower():
+    if str(content.get("ContextIdentifier")).lower() != state.tenant.name.lower():
         return "Denied"
-    users = world.users
+    users = state.users
     known = token == users.system_user_token and content.get("ApplicationToken") == users.client_secret
     return None if known else "Denied"
 
 
-def _token(world: World, address: str) -> str:
-    """A JWT with a new ticket, as SuperOffice's login service makes them."""
-    now = datetime.fromtimestamp(world.now(), UTC)
+def _make_token(state: State, address: str) -> str:
+    """A JWT with a new ticket, as SuperOffice's login service issues it."""
+    now = datetime.fromtimestamp(state.now(), UTC)
     claims: dict[str, object] = {
         "iss": "SuperOffice AS",
         "aud": f"spn:{_SERIAL}",
@@ -101,38 +101,38 @@ def _token(world: World, address: str) -> str:
         "nbf": now,
         "exp": now + timedelta(minutes=5),
         f"{_CLAIMS}serial": _SERIAL,
-        f"{_CLAIMS}ctx": world.tenant.name,
-        f"{_CLAIMS}ticket": world.new_ticket(),
-        f"{_CLAIMS}webapi_url": api_address(world, address),
+        f"{_CLAIMS}ctx": state.tenant.name,
+        f"{_CLAIMS}ticket": state.issue_ticket(),
+        f"{_CLAIMS}webapi_url": locate_api(state, address),
     }
-    claims = {name: value for name, value in (claims | world.claims).items() if value is not None}
-    headers = {"kid": world.token_kid} if world.token_kid else {}
-    return jwt.encode(claims, private_pem(rsa_key(world.signing_key)), "RS256", headers=headers)
+    claims = {name: value for name, value in (claims | state.claims).items() if value is not None}
+    headers = {"kid": state.token_kid} if state.token_kid else {}
+    return jwt.encode(claims, get_private_pem(state.signing_key), "RS256", headers=headers)
 
 
-def _public(name: str) -> dict[str, Any]:
-    key: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(rsa_key(name).public_key(), as_dict=True)
+def _publish_key(name: str) -> dict[str, Any]:
+    key: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(get_rsa_key(name).public_key(), as_dict=True)
     return key | {"kid": name, "use": "sig", "alg": "RS256"}
 
 
-def _tokens(world: World) -> Response:
-    users, form = world.users, request.form
-    if world.refuse_logins or form.get("refresh_token") != users.refresh_token:
-        return _refused("invalid_grant", world.refuse_logins or "The refresh token is not valid.")
+def _renew_token(state: State) -> Response:
+    users, form = state.users, request.form
+    if state.refuse_logins or form.get("refresh_token") != users.refresh_token:
+        return _refuse_token("invalid_grant", state.refuse_logins or "The refresh token is not valid.")
     if (form.get("client_id"), form.get("client_secret")) != (users.client_id, users.client_secret):
-        return _refused("invalid_client", "The client is not known.")
+        return _refuse_token("invalid_client", "The client is not known.")
     if form.get("grant_type") != "refresh_token":
-        return _refused("unsupported_grant_type", "Only refresh_token is supported here.")
+        return _refuse_token("unsupported_grant_type", "Only refresh_token is supported here.")
     return jsonify(
         {
             "token_type": "Bearer",
-            "access_token": world.new_access_token(),
-            "expires_in": int(world.token_seconds),
+            "access_token": state.issue_access_token(),
+            "expires_in": int(state.token_seconds),
             "refresh_token": users.refresh_token,
             "id_token": "",
         }
     )
 
 
-def _refused(error: str, description: str) -> Response:
+def _refuse_token(error: str, description: str) -> Response:
     return make_response(jsonify({"error": error, "error_description": description}), 400)

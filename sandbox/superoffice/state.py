@@ -1,4 +1,4 @@
-"""What the stand-in knows: its records and pictures, its users, where its tenant lives, and who called."""
+"""The stand-in's state: records and pictures, users, the tenant and its host, and the calls that arrived."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from sandbox.superoffice.faults import Weather
-from sandbox.superoffice.keys import rsa_key
+from sandbox.superoffice.faults import Faults
 
 ENTITIES = ("person", "project", "contact", "product")
 TICKET_SECONDS = 6 * 3600.0
@@ -17,7 +16,7 @@ TICKET_SECONDS = 6 * 3600.0
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A picture as SuperOffice has it; `at` is the stand-in's time of storing, in seconds since the epoch."""
+    """A picture in SuperOffice; `at` is when it was stored by the stand-in's clock, in seconds since the epoch."""
 
     blob_id: int
     data: bytes = field(repr=False)
@@ -29,7 +28,7 @@ class StoredPicture:
 
 @dataclass
 class Call:
-    """A call that arrived; `status` stays None where no answer was given. `at` is in seconds of time.monotonic."""
+    """A call that arrived; `status` stays None if there was no response. `at` is in seconds of time.monotonic."""
 
     at: float
     method: str
@@ -50,8 +49,8 @@ class Users:
     system_user_token: str = field(default_factory=lambda: f"Ingest-{secrets.token_hex(8)}")
     cookie: str = field(default_factory=lambda: f"SoSession={secrets.token_hex(16)}")
     xsrf_token: str = field(default_factory=lambda: f"xsrf-{secrets.token_hex(16)}")
-    tickets: dict[str, float] = field(default_factory=dict)  # ticket → when it dies if it is not used
-    access_tokens: dict[str, float] = field(default_factory=dict)  # token → when it ends
+    tickets: dict[str, float] = field(default_factory=dict)  # ticket → when it expires if it is not used
+    access_tokens: dict[str, float] = field(default_factory=dict)  # token → when it expires
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Tenant:
     host: int = 3
     state: str = "Running"
     valid_seconds: float = 3600.0
-    api: str | None = None  # instead of the true address
+    api: str | None = None  # replaces the true address
 
     @property
     def running(self) -> bool:
@@ -70,25 +69,25 @@ class Tenant:
 
 
 @dataclass
-class World:
-    """All of the stand-in's state; `lock` guards it."""
+class State:
+    """All of the stand-in's state, guarded by `lock`."""
 
     highest_known_id: int = 1_000_000
-    unknown_status: int = 404  # for other entities than persons, whose unknown ids give 400
-    refusal_status: int = 401  # or 403, for a credential that is not accepted
+    unknown_status: int = 404  # unknown ids of every entity but person, which give 400
+    refusal_status: int = 401  # or 403: the response to a credential that is not accepted
     keeps_blob_ids: bool = False
     clock_offset: float = 0.0
     token_seconds: float = 3600.0
     refuse_logins: str | None = None  # a reason such as Revoked
-    token_kid: str | None = "key-2"  # the signing key named in tokens; None: not named
+    token_kid: str | None = "key-2"  # the signing key that tokens name; None: they name none
     signing_key: str = "key-2"
     published_keys: tuple[str, ...] = ("key-1", "key-2")
-    claims: dict[str, object] = field(default_factory=dict)  # replace a token's true claims; None leaves one out
-    forged_token: str | None = None  # given out instead of a true one
+    claims: dict[str, object] = field(default_factory=dict)  # replace a token's true claims; None omits one
+    forged_token: str | None = None  # issued instead of a true one
     calls_per_second: int | None = None
     users: Users = field(default_factory=Users)
     tenant: Tenant = field(default_factory=Tenant)
-    weather: Weather = field(default_factory=Weather)
+    faults: Faults = field(default_factory=Faults)
     pictures: dict[tuple[str, int], list[StoredPicture]] = field(default_factory=dict)
     added: set[tuple[str, int]] = field(default_factory=set)
     removed: set[tuple[str, int]] = field(default_factory=set)
@@ -102,13 +101,13 @@ class World:
         """The stand-in's time, in seconds since the epoch."""
         return time.time() + self.clock_offset
 
-    def knows(self, entity: str, entity_id: int) -> bool:
-        """Whether there is such a record."""
+    def has_record(self, entity: str, entity_id: int) -> bool:
+        """Whether the record exists."""
         key = (entity, entity_id)
         return key not in self.removed and (key in self.added or 1 <= entity_id <= self.highest_known_id)
 
     def store(self, entity: str, entity_id: int, data: bytes, content_type: str, size: tuple[int, int]) -> int:
-        """Keeps a picture and answers its blob id."""
+        """Stores a picture and returns its blob id."""
         with self.lock:
             kept = self.pictures.setdefault((entity, entity_id), [])
             if not (kept and self.keeps_blob_ids):
@@ -118,41 +117,40 @@ class World:
             self.deleted_pictures.discard((entity, entity_id))
             return blob_id
 
-    def shown(self, entity: str, entity_id: int) -> StoredPicture | None:
-        """The picture that the record has now."""
+    def get_picture(self, entity: str, entity_id: int) -> StoredPicture | None:
+        """The picture that the record has now, or None."""
         kept = self.pictures.get((entity, entity_id))
         return kept[-1] if kept and (entity, entity_id) not in self.deleted_pictures else None
 
-    def new_ticket(self) -> str:
-        """A ticket that lives as long as it is used."""
+    def delete_picture(self, entity: str, entity_id: int) -> None:
+        """The record has no picture any more."""
+        with self.lock:
+            self.deleted_pictures.add((entity, entity_id))
+
+    def issue_ticket(self) -> str:
+        """A ticket that stays valid while it is used."""
         ticket = f"7T:{secrets.token_hex(16)}"
         self.users.tickets[ticket] = self.now() + TICKET_SECONDS
         return ticket
 
-    def new_access_token(self) -> str:
-        """An access token that ends after token_seconds."""
+    def issue_access_token(self) -> str:
+        """An access token that expires after token_seconds."""
         token = f"8A:{secrets.token_hex(16)}"
         self.users.access_tokens[token] = self.now() + self.token_seconds
         return token
 
-    def ticket_lives(self, ticket: str) -> bool:
-        """Whether the ticket is good; if so, this use renews it."""
+    def use_ticket(self, ticket: str) -> bool:
+        """Whether the ticket is valid; if so, this use renews it."""
         with self.lock:
-            alive = self.users.tickets.get(ticket, 0.0) > self.now()
-            if alive:
+            valid = self.users.tickets.get(ticket, 0.0) > self.now()
+            if valid:
                 self.users.tickets[ticket] = self.now() + TICKET_SECONDS
-            return alive
+            return valid
 
-    def over_limit(self, at: float) -> bool:
-        """Whether this call is one too many in its second."""
+    def is_over_limit(self, at: float) -> bool:
+        """Whether this call exceeds the limit for its second."""
         with self.lock:
             self._recent.append(at)
             while self._recent[0] <= at - 1:
                 self._recent.popleft()
             return self.calls_per_second is not None and len(self._recent) > self.calls_per_second
-
-
-def warm_up() -> None:
-    """Makes the keys that a system user's login takes, ahead of the first one."""
-    for name in ("key-1", "key-2", "partner"):
-        rsa_key(name)

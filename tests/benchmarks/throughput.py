@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.aws.emulator import EmbeddedAws, Stack, embedded_aws
+from sandbox.aws import DeployedStack, EmbeddedAws, start_aws
 from sandbox.superoffice import StandIn
 from tests.benchmarks.lambda_report import machine, table, write
 from tests.benchmarks.photos import photo_file
@@ -53,7 +53,7 @@ class Run:
 class Worker:
     """One Lambda environment with its own trigger."""
 
-    def __init__(self, stack: Stack, environment: Emulator, name: str) -> None:
+    def __init__(self, stack: DeployedStack, environment: Emulator, name: str) -> None:
         self._trigger = Trigger(stack, environment, name)
         self._environment = environment
         self.billed: list[int] = []
@@ -93,7 +93,7 @@ def working(
 class Stage:
     """A stack, and who works for it."""
 
-    stack: Stack
+    stack: DeployedStack
     superoffice: StandIn
     crew: Sequence[Worker]
     photo: bytes
@@ -111,14 +111,14 @@ class Stage:
             )
         for worker in self.crew:
             worker.billed.clear()
-        self.superoffice.world.calls.clear()
+        self.superoffice.state.calls.clear()
         with ThreadPoolExecutor(len(self.crew)) as pool:
             list(pool.map(Worker.work_until_empty, self.crew))
         return self._measured(uploads)
 
     def _measured(self, uploads: int) -> Run:
         calls = self.superoffice.calls
-        times = sorted(call.at for call in self.superoffice.called("PUT"))
+        times = sorted(call.at for call in self.superoffice.find_calls("PUT"))
         billed = [milliseconds for worker in self.crew for milliseconds in worker.billed]
         busiest = self.superoffice.most_calls_in_any_second
         return Run(len(self.crew), uploads, times[-1] - times[0], billed, len(calls), busiest)
@@ -126,7 +126,7 @@ class Stage:
 
 def measure(built: Built, workers: Sequence[int]) -> tuple[list[Run], Run]:
     """A run for each number of workers under SuperOffice's fair use, and one worker that nothing paces."""
-    with StandIn() as superoffice, embedded_aws() as aws:
+    with StandIn() as superoffice, start_aws() as aws:
         superoffice.fail(None, delay=PUT_SECONDS, stores=True, method="PUT")
         runs = []
         for number in workers:

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.aws.emulator import EmbeddedAws, embedded_aws
-from sandbox.superoffice import StandIn
-from sandbox.superoffice.state import warm_up
+from sandbox.aws import EmbeddedAws, start_aws
+from sandbox.superoffice import StandIn, prepare_keys
 from tests.lambda_runtime.build_artifacts import Built, build_all
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[EmbeddedAws]:
-    with embedded_aws() as running:
+    with start_aws() as running:
         yield running
 
 
@@ -28,7 +27,7 @@ def superoffice() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _keys() -> None:
-    warm_up()
+    prepare_keys()
 
 
 @pytest.fixture(scope="session")

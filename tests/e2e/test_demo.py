@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sandbox.demo.album import album
+from sandbox.demo.album import make_album
 from tests import ROOT
 
 
@@ -64,7 +64,7 @@ def test_the_demo_shows_every_outcome_and_a_contact_sheet(tmp_path: Path) -> Non
     with demo(tmp_path, {"PHOTO": str(photo)}) as process:
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
-    for upload in [*album(), *album(photo)[:1]]:
+    for upload in [*make_album(), *make_album(photo)[:1]]:
         assert upload.name in output
         assert upload.expected in output
     assert "Upload the picture in one of these formats." in output

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws.emulator import REGION, Credentials, EmbeddedAws, SandboxFailed, Stack
-from sandbox.demo.album import Photo, album
-from sandbox.demo.play import objections, play
+from sandbox.aws import REGION, Credentials, DeployedStack, EmbeddedAws, SandboxFailed
+from sandbox.demo.album import Sample, make_album
+from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import credentials_of_function, deploy, template_without
 
@@ -19,9 +19,9 @@ STORED, REFUSED = "logo.png", "notes.jpg"
 DENIED = {"AccessDenied", "AccessDeniedException"}
 
 
-def essence() -> list[Photo]:
+def essence() -> list[Sample]:
     """One upload that is stored and one that is refused: together they need every grant of the demo."""
-    return [photo for photo in album() if photo.name in {STORED, REFUSED} and not photo.repeats]
+    return [photo for photo in make_album() if photo.name in {STORED, REFUSED} and not photo.repeats]
 
 
 DEAD_LETTER = "Action: sqs:SendMessage\n                Resource: !GetAtt DeadLetterQueue.Arn"
@@ -43,9 +43,9 @@ def test_without_a_grant_the_demo_turns_red(
     aws: EmbeddedAws, superoffice: StandIn, grant: str, instead: str, fails: set[str]
 ) -> None:
     stack = deploy(aws, superoffice, template_without(grant, instead))
-    settled = play(stack, essence(), lambda _: None)
-    assert {photo.name for photo in objections(stack, superoffice, settled)} >= fails
-    assert {result.code for result in settled if result.photo.name in fails} == {"aws.denied"}
+    settled = send_samples(stack, essence(), lambda _: None)
+    assert {photo.name for photo in find_mismatches(stack, superoffice, settled)} >= fails
+    assert {result.code for result in settled if result.sample.name in fails} == {"aws.denied"}
 
 
 def test_the_template_without_its_queue_policy_is_not_deployed(aws: EmbeddedAws, superoffice: StandIn) -> None:
@@ -56,16 +56,16 @@ def test_the_template_without_its_queue_policy_is_not_deployed(aws: EmbeddedAws,
 def test_without_its_queue_policy_the_demo_turns_red(aws: EmbeddedAws, superoffice: StandIn) -> None:
     stack = deploy(aws, superoffice)
     aws.client("sqs").set_queue_attributes(QueueUrl=stack.outputs["IngestQueueUrl"], Attributes={"Policy": ""})
-    settled = play(stack, essence(), lambda _: None, patience=5)
+    settled = send_samples(stack, essence(), lambda _: None, patience=5)
     assert {result.outcome for result in settled} == {"lost"}
-    assert len(objections(stack, superoffice, settled)) == 2
+    assert len(find_mismatches(stack, superoffice, settled)) == 2
 
 
 @dataclass(frozen=True)
 class Role:
     """The function's rights, on a stack with one upload in it."""
 
-    stack: Stack
+    stack: DeployedStack
     credentials: Credentials
     version: str
 

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from sandbox.aws.emulator import EmbeddedAws, SandboxFailed
-from sandbox.demo.album import Photo, album
-from sandbox.demo.play import objections, play
+from sandbox.aws import EmbeddedAws, SandboxFailed
+from sandbox.demo.album import Sample, make_album
+from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
 
 
-def essence() -> list[Photo]:
-    return [photo for photo in album() if photo.name in {"logo.png", "notes.jpg"} and not photo.repeats]
+def essence() -> list[Sample]:
+    return [photo for photo in make_album() if photo.name in {"logo.png", "notes.jpg"} and not photo.repeats]
 
 
 def test_uploads_work_with_every_option(aws: EmbeddedAws, superoffice: StandIn) -> None:
@@ -37,14 +37,14 @@ def test_uploads_work_with_every_option(aws: EmbeddedAws, superoffice: StandIn) 
     assert "SuperOfficeSecret" not in stack.resources
     assert "AlarmSubscription" in stack.resources
 
-    by_key = Photo("person/7.jpg", "its key names the target", essence()[0].data)
+    by_key = Sample("person/7.jpg", "its key names the target", essence()[0].data)
     *settled, keyed = sorted(
-        play(stack, [*essence(), by_key], lambda _: None), key=lambda result: result.photo.name == by_key.name
+        send_samples(stack, [*essence(), by_key], lambda _: None), key=lambda result: result.sample.name == by_key.name
     )
-    assert objections(stack, superoffice, settled) == {}
+    assert find_mismatches(stack, superoffice, settled) == {}
     assert keyed.outcome == "stored"
     assert superoffice.picture("person", 7) is not None
-    assert superoffice.called("PUT")[0].headers["So-Language"] == "en"
+    assert superoffice.find_calls("PUT")[0].headers["So-Language"] == "en"
     queue = aws.client("sqs").get_queue_attributes(
         QueueUrl=stack.outputs["IngestQueueUrl"], AttributeNames=["KmsMasterKeyId"]
     )

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from sandbox.aws import watch
-from sandbox.aws.emulator import ARTIFACTS, EmbeddedAws, Stack
-from sandbox.demo.album import Photo, album
-from sandbox.demo.play import Settled, objections, play
+from sandbox.aws import ARTIFACTS, DeployedStack, EmbeddedAws, Monitor
+from sandbox.demo.album import Sample, make_album
+from sandbox.demo.send import SampleResult, find_mismatches, send_samples
 from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import deploy
 
 
-def quietly(_: Settled) -> None:
+def quietly(_: SampleResult) -> None:
     """Nobody watches."""
 
 
@@ -33,8 +32,8 @@ def colour(picture: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
 
 def test_every_picture_of_the_album_arrives_as_it_should(aws: EmbeddedAws, superoffice: StandIn) -> None:
     stack = deploy(aws, superoffice)
-    settled = play(stack, album(), quietly)
-    assert objections(stack, superoffice, settled) == {}
+    settled = send_samples(stack, make_album(), quietly)
+    assert find_mismatches(stack, superoffice, settled) == {}
 
     with shown(superoffice, "person", 0) as photo:  # was stored sideways
         assert photo.size == (768, 1024)
@@ -51,7 +50,7 @@ def test_every_picture_of_the_album_arrives_as_it_should(aws: EmbeddedAws, super
     with shown(superoffice, "person") as newer:
         _, green, blue = colour(newer, (5, 5))
         assert green > blue, "the newer photo has a green wall"
-    assert len(superoffice.called("PUT")) == 5, "one call for each stored picture, none for the duplicate"
+    assert len(superoffice.find_calls("PUT")) == 5, "one call for each stored picture, none for the duplicate"
 
 
 def test_the_function_decodes_with_the_layer_s_pillow(aws: EmbeddedAws, superoffice: StandIn) -> None:
@@ -61,8 +60,8 @@ def test_the_function_decodes_with_the_layer_s_pillow(aws: EmbeddedAws, superoff
     s3.put_object(**layer, Body=layer_that_fails())
     second = deploy(aws, superoffice)
     s3.put_object(**layer, Body=sound)
-    assert [result.outcome for result in play(first, uploads("logo.png"), quietly)] == ["stored"]
-    assert [result.outcome for result in play(second, uploads("logo.png"), quietly, patience=5)] != ["stored"]
+    assert [result.outcome for result in send_samples(first, uploads("logo.png"), quietly)] == ["stored"]
+    assert [result.outcome for result in send_samples(second, uploads("logo.png"), quietly, patience=5)] != ["stored"]
 
 
 def layer_that_fails() -> bytes:
@@ -75,42 +74,42 @@ def layer_that_fails() -> bytes:
 def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, superoffice: StandIn) -> None:
     stack = deploy(aws, superoffice)
     before, during = uploads("logo.png"), uploads("office.tif", "mug.webp", "ada.jpg")
-    assert [result.outcome for result in play(stack, before, quietly)] == ["stored"]
+    assert [result.outcome for result in send_samples(stack, before, quietly)] == ["stored"]
     superoffice.down()
 
-    deferred = play(stack, during, quietly)
+    deferred = send_samples(stack, during, quietly)
     assert {result.result for result in deferred} == {"superoffice.unavailable"}
     for result in deferred:
-        assert result.photo.target is not None
-        assert watch.ledger_item(stack, result.photo.target)["status"] == "deferred"
-    assert watch.dead_letters(stack) == {}
+        assert result.sample.target is not None
+        assert Monitor(stack).read_item(result.sample.target)["status"] == "deferred"
+    assert Monitor(stack).read_dead_letters() == []
 
     superoffice.up()
     wait_until_stored(stack, during)
-    assert watch.dead_letters(stack) == {}
+    assert Monitor(stack).read_dead_letters() == []
     for photo in [*before, *during]:
         assert photo.target is not None
         picture = superoffice.picture(photo.target.entity_type, photo.target.entity_id)
         assert picture is not None
-        assert watch.ledger_item(stack, photo.target)["blob_id"] == picture.blob_id
+        assert Monitor(stack).read_item(photo.target)["blob_id"] == picture.blob_id
     assert waiting(stack) == 0
 
 
-def uploads(*names: str) -> list[Photo]:
-    return [photo for photo in album() if photo.name in names and not photo.repeats]
+def uploads(*names: str) -> list[Sample]:
+    return [photo for photo in make_album() if photo.name in names and not photo.repeats]
 
 
-def wait_until_stored(stack: Stack, photos: Sequence[Photo]) -> None:
+def wait_until_stored(stack: DeployedStack, photos: Sequence[Sample]) -> None:
     """The first back-off is at most 30 seconds."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        items = [watch.ledger_item(stack, photo.target) for photo in photos if photo.target]
+        items = [Monitor(stack).read_item(photo.target) for photo in photos if photo.target]
         if all(item["status"] == "stored" for item in items) and waiting(stack) == 0:
             return
         time.sleep(0.2)
 
 
-def waiting(stack: Stack) -> int:
+def waiting(stack: DeployedStack) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = stack.aws.client("sqs").get_queue_attributes(
         QueueUrl=stack.outputs["IngestQueueUrl"], AttributeNames=names

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.cli_sandbox import OpsSandbox, ops_sandbox
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import MotoStack, running_stack
 
 
 @pytest.fixture
-def stack() -> Iterator[Stack]:
+def stack() -> Iterator[MotoStack]:
     with running_stack() as stack:
         yield stack
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.stack import BUCKET, Stack, photo, running_stack
+from tests.support.stack import BUCKET, MotoStack, photo, running_stack
 
 bounded = settings(
     max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -24,12 +24,12 @@ json_values = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack() -> Iterator[MotoStack]:
     with running_stack() as stack:
         yield stack
 
 
-def handled(stack: Stack, body: str) -> tuple[bool, list[str]]:
+def handled(stack: MotoStack, body: str) -> tuple[bool, list[str]]:
     """Whether the message stays on the queue, and the codes of the dead letters that it caused."""
     answer = stack.invoke({"Records": [stack.message(body)]})
     return bool(answer["batchItemFailures"]), [letter["ErrorCode"] for letter in stack.dead_letters()]
@@ -37,7 +37,7 @@ def handled(stack: Stack, body: str) -> tuple[bool, list[str]]:
 
 @bounded
 @given(st.binary(max_size=300) | st.binary(max_size=60).map(lambda tail: photo()[:200] + tail))
-def test_no_bytes_as_object(stack: Stack, data: bytes) -> None:
+def test_no_bytes_as_object(stack: MotoStack, data: bytes) -> None:
     deferred, codes = handled(stack, json.dumps({"Records": [stack.put("x.jpg", data)]}))
     assert not deferred
     assert all(code.startswith(("image.", "object.")) for code in codes)
@@ -46,13 +46,13 @@ def test_no_bytes_as_object(stack: Stack, data: bytes) -> None:
 
 @bounded
 @given(json_values)
-def test_no_json_as_event(stack: Stack, value: Any) -> None:
+def test_no_json_as_event(stack: MotoStack, value: Any) -> None:
     assert handled(stack, json.dumps(value)) in [(False, ["event.unrecognised"]), (False, [])]
 
 
 @bounded
 @given(st.text(max_size=50))
-def test_no_text_as_event(stack: Stack, text: str) -> None:
+def test_no_text_as_event(stack: MotoStack, text: str) -> None:
     deferred, codes = handled(stack, text)
     assert not deferred
     assert set(codes) <= {"event.unrecognised"}
@@ -60,7 +60,7 @@ def test_no_text_as_event(stack: Stack, text: str) -> None:
 
 @bounded
 @given(printable, printable)
-def test_no_metadata(stack: Stack, entity_type: str, entity_id: str) -> None:
+def test_no_metadata(stack: MotoStack, entity_type: str, entity_id: str) -> None:
     metadata = {"entity-type": entity_type, "entity-id": entity_id}
     stack.s3.put_object(Bucket=BUCKET, Key="x.jpg", Body=photo(), Metadata=metadata)
     record = stack.record("x.jpg", None, 1, "etag")
@@ -72,7 +72,7 @@ def test_no_metadata(stack: Stack, entity_type: str, entity_id: str) -> None:
 
 @bounded
 @given(st.sampled_from(["key", "versionId", "sequencer", "eTag", "size"]), json_values)
-def test_no_field_of_a_record(stack: Stack, name: str, value: Any) -> None:
+def test_no_field_of_a_record(stack: MotoStack, name: str, value: Any) -> None:
     record = stack.put("x.jpg", photo())
     record["s3"]["object"][name] = value
     deferred, codes = handled(stack, json.dumps({"Records": [record]}))

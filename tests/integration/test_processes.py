@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from sandbox.aws.emulator import EmbeddedAws, embedded_aws
+from sandbox.aws import EmbeddedAws, start_aws
 from sandbox.superoffice import StandIn
 from tests import ROOT
 from tests.support.faults_worker import ANSWERS_WITHIN, VISIBILITY
@@ -178,7 +178,7 @@ def number_of(picture: bytes) -> int:
 
 
 def test_forty_uploads_of_one_person_by_eight_workers_that_are_killed() -> None:
-    with embedded_aws() as aws, Watched() as superoffice:
+    with start_aws() as aws, Watched() as superoffice:
         deployment = Deployment(aws, superoffice)
         bad_weather(superoffice)
         with crew_of(deployment) as crew:

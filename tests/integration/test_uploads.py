@@ -20,10 +20,10 @@ from image_ingest.errors import IngestDeferred
 from image_ingest.picture import reap_children
 from image_ingest.settings import InvalidSettings
 from sandbox.superoffice import AUTHS
-from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, Stack, photo
+from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, MotoStack, photo
 
 
-def test_a_photo_becomes_the_picture_and_its_blob_id_is_on_record(stack: Stack) -> None:
+def test_a_photo_becomes_the_picture_and_its_blob_id_is_on_record(stack: MotoStack) -> None:
     row = stack.result(stack.put("employees/a b+ö.jpg", photo(size=(2000, 1000)), "person#0042"))
     picture = stack.superoffice.picture("person", 42)
     assert picture is not None
@@ -42,12 +42,12 @@ def test_a_photo_becomes_the_picture_and_its_blob_id_is_on_record(stack: Stack) 
 
 
 @pytest.mark.parametrize("entity_type", ["person", "project", "contact", "product"])
-def test_all_four_entities_take_pictures(stack: Stack, entity_type: str) -> None:
+def test_all_four_entities_take_pictures(stack: MotoStack, entity_type: str) -> None:
     assert stack.result(stack.put("x.png", photo(kind="PNG"), f"{entity_type}#7"))["outcome"] == "stored"
     assert stack.superoffice.picture(entity_type, 7) is not None
 
 
-def test_a_product_is_never_above_a_thousand_pixels(stack: Stack) -> None:
+def test_a_product_is_never_above_a_thousand_pixels(stack: MotoStack) -> None:
     stack.settings["IMAGE_MAX_WIDTH"] = "1500"
     stack.result(stack.put("x.jpg", photo(size=(1600, 400)), "product#7"))
     stack.result(stack.put("x.jpg", photo(size=(1600, 400)), "contact#7"))
@@ -57,12 +57,12 @@ def test_a_product_is_never_above_a_thousand_pixels(stack: Stack) -> None:
     assert (product.width, contact.width) == (1000, 1500)
 
 
-def test_the_key_names_the_target_where_the_operator_said_so(stack: Stack) -> None:
+def test_the_key_names_the_target_where_the_operator_said_so(stack: MotoStack) -> None:
     stack.settings["TARGET_KEY_PATTERN"] = r"(?P<entity_type>\w+)/(?P<entity_id>\d+)\."
     assert stack.result(stack.put("Project/12.jpg", photo(), None))["entity_id"] == 12
 
 
-def test_exactly_the_version_of_the_event_is_read(stack: Stack) -> None:
+def test_exactly_the_version_of_the_event_is_read(stack: MotoStack) -> None:
     first = stack.put("x.jpg", photo("red"))
     second = stack.put("x.jpg", photo("blue"))
     for record, colour in ((first, (254, 0, 0)), (second, (0, 0, 254))):
@@ -72,7 +72,7 @@ def test_exactly_the_version_of_the_event_is_read(stack: Stack) -> None:
         assert Image.open(io.BytesIO(picture.data)).getpixel((5, 5)) == colour
 
 
-def test_without_versioning_the_object_as_it_is_is_read(stack: Stack) -> None:
+def test_without_versioning_the_object_as_it_is_is_read(stack: MotoStack) -> None:
     stack.s3.create_bucket(Bucket="plain", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
     metadata = {"entity-type": "person", "entity-id": "1"}
     stack.s3.put_object(Bucket="plain", Key="x.jpg", Body=photo(), Metadata=metadata)
@@ -102,7 +102,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("code", "how", "data"), REFUSALS, ids=[f"{r[0]}-{i}" for i, r in enumerate(REFUSALS)])
 def test_what_will_never_work_is_dead_lettered_at_once(
-    stack: Stack, code: str, how: dict[str, str], data: bytes
+    stack: MotoStack, code: str, how: dict[str, str], data: bytes
 ) -> None:
     stack.settings |= {"IMAGE_MAX_SOURCE_BYTES": "100000", "IMAGE_MAX_SOURCE_PIXELS": "1000000"}
     record = stack.put("x.jpg", data, **how)
@@ -122,11 +122,11 @@ def test_what_will_never_work_is_dead_lettered_at_once(
         assert "blob_id" not in item
 
 
-def test_a_console_folder_is_ignored(stack: Stack) -> None:
+def test_a_console_folder_is_ignored(stack: MotoStack) -> None:
     assert stack.result(stack.put("employees/", b"", None))["outcome"] == "ignored"
 
 
-def test_what_was_deleted_since_is_ignored(stack: Stack) -> None:
+def test_what_was_deleted_since_is_ignored(stack: MotoStack) -> None:
     gone = stack.put("gone.jpg", photo())
     stack.s3.delete_object(Bucket=BUCKET, Key="gone.jpg", VersionId=gone["s3"]["object"]["versionId"])
     marked = stack.put("marked.jpg", photo())
@@ -141,7 +141,7 @@ def test_what_was_deleted_since_is_ignored(stack: Stack) -> None:
     assert stack.dead_letters() == []
 
 
-def test_a_duplicate_makes_no_call(stack: Stack) -> None:
+def test_a_duplicate_makes_no_call(stack: MotoStack) -> None:
     record = stack.put("x.jpg", photo())
     stack.result(record)
     before = len(stack.superoffice.calls)
@@ -150,14 +150,14 @@ def test_a_duplicate_makes_no_call(stack: Stack) -> None:
     assert len(stack.superoffice.calls) == before
 
 
-def test_an_older_upload_is_superseded_and_a_newer_one_wins(stack: Stack) -> None:
+def test_an_older_upload_is_superseded_and_a_newer_one_wins(stack: MotoStack) -> None:
     older, stored, newer = (stack.put(key, photo()) for key in ("a.jpg", "b.jpg", "b.jpg"))
     outcomes = [stack.result(record)["outcome"] for record in (stored, older, newer, stored)]
     assert outcomes == ["stored", "superseded", "stored", "superseded"]
     assert len(stack.superoffice.pictures("person", 1)) == 2
 
 
-def test_a_failed_newer_upload_leaves_the_picture_and_lets_an_older_one_by(stack: Stack) -> None:
+def test_a_failed_newer_upload_leaves_the_picture_and_lets_an_older_one_by(stack: MotoStack) -> None:
     first, second = stack.put("a.jpg", photo()), stack.put("a.jpg", photo("red"))
     broken = stack.put("a.jpg", b"no picture")
     blob_id = stack.result(first)["blob_id"]
@@ -170,7 +170,7 @@ def test_a_failed_newer_upload_leaves_the_picture_and_lets_an_older_one_by(stack
     assert (item["status"], item.get("error_code")) == ("stored", None)
 
 
-def test_what_is_stored_for_another_tenant_counts_as_never_stored(stack: Stack) -> None:
+def test_what_is_stored_for_another_tenant_counts_as_never_stored(stack: MotoStack) -> None:
     record = stack.put("x.jpg", photo())
     stack.result(record)
     document = stack.superoffice.secret("basic")
@@ -180,7 +180,7 @@ def test_what_is_stored_for_another_tenant_counts_as_never_stored(stack: Stack) 
     assert "localhost" in stack.item()["tenant"]
 
 
-def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled_once(stack: Stack) -> None:
+def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled_once(stack: MotoStack) -> None:
     first, second = stack.put("x.jpg", photo("red")), stack.put("x.jpg", photo("blue"))
     for record in (first, second):
         del record["s3"]["object"]["sequencer"]
@@ -191,7 +191,7 @@ def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled_once(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="child processes are read from Linux")
 def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: MotoStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     download, children = Objects.copy, []
 
@@ -205,7 +205,9 @@ def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
     assert len(children[0].split()) == 1
 
 
-def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(
+    stack: MotoStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack.settings["SKIP_UNCHANGED"] = "true"
     first, same = stack.put("x.jpg", photo()), stack.put("y.jpg", photo())
     blob_id = stack.result(first)["blob_id"]
@@ -222,14 +224,14 @@ def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(stack: Stack, m
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
 
 
-def test_an_unchanged_upload_still_overtakes_what_lies_between(stack: Stack) -> None:
+def test_an_unchanged_upload_still_overtakes_what_lies_between(stack: MotoStack) -> None:
     stack.settings["SKIP_UNCHANGED"] = "true"
     first, between, last = stack.put("x.jpg", photo()), stack.put("y.jpg", photo("red")), stack.put("x.jpg", photo())
     outcomes = [stack.result(record)["outcome"] for record in (first, last, between)]
     assert outcomes == ["stored", "unchanged", "superseded"]
 
 
-def test_what_may_work_later_stays_on_the_queue_and_is_tried_again(stack: Stack) -> None:
+def test_what_may_work_later_stays_on_the_queue_and_is_tried_again(stack: MotoStack) -> None:
     stack.superoffice.fail(times=100, status=503, headers={"Retry-After": "1"})
     stack.notify(stack.put("x.jpg", photo()))
     assert len(stack.trigger()) == 1
@@ -244,7 +246,7 @@ def test_what_may_work_later_stays_on_the_queue_and_is_tried_again(stack: Stack)
     [({}, 24, 30), ({"Retry-After": "7200"}, 7200, 7200), ({"Retry-After": "999999"}, 42_300, 42_300)],
 )
 def test_it_comes_back_after_our_back_off_or_when_superoffice_says(
-    stack: Stack, headers: dict[str, str], least: int, most: int
+    stack: MotoStack, headers: dict[str, str], least: int, most: int
 ) -> None:
     stack.superoffice.fail(times=100, status=429, headers=headers)
     stack.notify(stack.put("x.jpg", photo()))
@@ -254,14 +256,14 @@ def test_it_comes_back_after_our_back_off_or_when_superoffice_says(
     assert least - 1 <= message.visible_at / 1000 - before <= most + 30
 
 
-def test_a_stale_receipt_handle_changes_nothing(stack: Stack) -> None:
+def test_a_stale_receipt_handle_changes_nothing(stack: MotoStack) -> None:
     stack.superoffice.fail(times=1, status=429)
     message = stack.message(json.dumps({"Records": [stack.put("x.jpg", photo())]}))
     message["receiptHandle"] = "from another life"
     assert len(stack.invoke({"Records": [message]})["batchItemFailures"]) == 1
 
 
-def test_an_upload_has_one_closing_line_and_its_metrics(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_upload_has_one_closing_line_and_its_metrics(stack: MotoStack, capsys: pytest.CaptureFixture[str]) -> None:
     record = stack.put("x.jpg", photo())
     message = stack.message(json.dumps({"Records": [record]}))
     stack.invoke({"Records": [message]})
@@ -299,14 +301,14 @@ def test_an_upload_has_one_closing_line_and_its_metrics(stack: Stack, capsys: py
     ],
 )
 def test_a_name_that_lies_is_noted_and_believed_no_further(
-    stack: Stack, capsys: pytest.CaptureFixture[str], key: str, declared: str, mislabelled: bool
+    stack: MotoStack, capsys: pytest.CaptureFixture[str], key: str, declared: str, mislabelled: bool
 ) -> None:
     assert stack.result(stack.put(key, photo(kind="PNG"), ContentType=declared))["outcome"] == "stored"
     (closing,) = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line.get("outcome")]
     assert closing.get("mislabelled", False) is mislabelled
 
 
-def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last_code(stack: Stack) -> None:
+def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last_code(stack: MotoStack) -> None:
     stack.settings["MAX_ATTEMPTS"] = "3"
     stack.superoffice.fail(times=100, status=429)
     body = json.dumps({"Records": [stack.put("x.jpg", photo())]})
@@ -320,7 +322,7 @@ def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last
     assert (stack.item()["status"], stack.item()["error_code"]) == ("rejected", "superoffice.rate-limited")
 
 
-def test_a_dead_letter_sent_to_the_ingest_queue_is_tried_afresh(stack: Stack) -> None:
+def test_a_dead_letter_sent_to_the_ingest_queue_is_tried_afresh(stack: MotoStack) -> None:
     stack.superoffice.remove("person", 1)
     stack.notify(stack.put("x.jpg", photo()))
     stack.trigger()
@@ -331,7 +333,7 @@ def test_a_dead_letter_sent_to_the_ingest_queue_is_tried_afresh(stack: Stack) ->
     assert stack.item()["status"] == "stored"
 
 
-def test_of_a_message_with_several_records_only_what_is_left_is_repeated(stack: Stack) -> None:
+def test_of_a_message_with_several_records_only_what_is_left_is_repeated(stack: MotoStack) -> None:
     good = stack.put("a.jpg", photo(), "person#1")
     targetless = stack.put("b.jpg", photo(), None)
     broken = stack.put("c.jpg", b"text", "person#3")
@@ -348,7 +350,7 @@ def test_of_a_message_with_several_records_only_what_is_left_is_repeated(stack: 
     assert stack.item("person#4")["status"] == "stored"
 
 
-def test_in_a_batch_only_what_failed_is_reported(stack: Stack) -> None:
+def test_in_a_batch_only_what_failed_is_reported(stack: MotoStack) -> None:
     stack.superoffice.fail(times=1, status=429, path="/Person/2/")
     records = [stack.put(f"{n}.jpg", photo(), f"person#{n}") for n in (1, 2, 3)]
     messages = [stack.message(json.dumps({"Records": [record]})) for record in records]
@@ -356,21 +358,21 @@ def test_in_a_batch_only_what_failed_is_reported(stack: Stack) -> None:
     assert failures == [{"itemIdentifier": messages[1]["messageId"]}]
 
 
-def test_what_is_no_upload_event_is_dead_lettered_as_it_came(stack: Stack) -> None:
+def test_what_is_no_upload_event_is_dead_lettered_as_it_came(stack: MotoStack) -> None:
     for body in ("no JSON", '{"hello": "world"}', "{", "\u0000\u0001"):
         stack.invoke({"Records": [stack.message(body)]})
     letters = {letter["body"]: letter["ErrorCode"] for letter in stack.dead_letters()}
     assert letters == dict.fromkeys(["no JSON", '{"hello": "world"}', "{", "\ufffd\ufffd"], "event.unrecognised")
 
 
-def test_a_dead_letter_that_cannot_be_sent_keeps_the_message(stack: Stack) -> None:
+def test_a_dead_letter_that_cannot_be_sent_keeps_the_message(stack: MotoStack) -> None:
     stack.settings["DEAD_LETTER_QUEUE_URL"] = f"{stack.dead_letter_queue}-gone"
     stack.notify(stack.put("x.jpg", b"text"))
     assert len(stack.trigger()) == 1
     assert (stack.item()["status"], stack.item()["error_code"]) == ("deferred", "aws.unavailable")
 
 
-def test_test_events_are_acknowledged(stack: Stack) -> None:
+def test_test_events_are_acknowledged(stack: MotoStack) -> None:
     body = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET})
     assert stack.invoke({"Records": [stack.message(body)]}) == {"batchItemFailures": []}
     (row,) = stack.invoke(json.loads(body))["results"]
@@ -378,7 +380,7 @@ def test_test_events_are_acknowledged(stack: Stack) -> None:
     assert stack.dead_letters() == []
 
 
-def test_a_direct_invocation_raises_after_the_last_record_when_something_was_deferred(stack: Stack) -> None:
+def test_a_direct_invocation_raises_after_the_last_record_when_something_was_deferred(stack: MotoStack) -> None:
     stack.superoffice.fail(times=1, status=429, path="/Person/1/")
     first, second = stack.put("a.jpg", photo(), "person#1"), stack.put("b.jpg", photo(), "person#2")
     with pytest.raises(IngestDeferred, match=r"superoffice\.rate-limited"):
@@ -387,16 +389,16 @@ def test_a_direct_invocation_raises_after_the_last_record_when_something_was_def
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": [{"eventSource": "aws:kinesis"}]}, [], "x", None])
-def test_a_direct_event_that_is_none_is_a_value_error(stack: Stack, event: object) -> None:
+def test_a_direct_event_that_is_none_is_a_value_error(stack: MotoStack, event: object) -> None:
     with pytest.raises(ValueError, match=r"event\.unrecognised"):
         stack.invoke(event)
 
 
-def test_no_records_give_an_empty_document(stack: Stack) -> None:
+def test_no_records_give_an_empty_document(stack: MotoStack) -> None:
     assert stack.invoke({"Records": []}) == {"results": []}
 
 
-def test_an_eventbridge_event_is_dead_lettered_as_the_notification_that_replays_it(stack: Stack) -> None:
+def test_an_eventbridge_event_is_dead_lettered_as_the_notification_that_replays_it(stack: MotoStack) -> None:
     record = stack.put("a (b).jpg", b"text", "person#1")["s3"]["object"]
     event = {
         "source": "aws.s3",
@@ -412,7 +414,7 @@ def test_an_eventbridge_event_is_dead_lettered_as_the_notification_that_replays_
     assert again["body"] == letter["body"]
 
 
-def test_a_batch_job_is_answered_and_dead_letters_nothing(stack: Stack) -> None:
+def test_a_batch_job_is_answered_and_dead_letters_nothing(stack: MotoStack) -> None:
     keys = {"a b.jpg": photo(), "text.jpg": b"text", "c+d.jpg": photo(), "late.jpg": photo()}
     for number, (key, data) in enumerate(keys.items(), 1):
         stack.put(key, data, f"person#{number}")
@@ -442,14 +444,14 @@ def test_a_batch_job_is_answered_and_dead_letters_nothing(stack: Stack) -> None:
     assert stack.dead_letters() == []
 
 
-def test_bad_settings_raise_at_every_invocation(stack: Stack) -> None:
+def test_bad_settings_raise_at_every_invocation(stack: MotoStack) -> None:
     stack.settings |= {"IMAGE_FIT": "stretch", "MAX_ATTEMPTS": "none"}
     for _ in range(2):
         with pytest.raises(InvalidSettings, match=r"MAX_ATTEMPTS.*IMAGE_FIT"):
             stack.invoke({"Records": []})
 
 
-def test_without_a_valid_secret_an_upload_waits_and_the_ledger_says_why(stack: Stack) -> None:
+def test_without_a_valid_secret_an_upload_waits_and_the_ledger_says_why(stack: MotoStack) -> None:
     stack.put_secret({"auth": "basic"})
     stack.notify(stack.put("x.jpg", photo()))
     assert len(stack.trigger()) == 1
@@ -458,7 +460,7 @@ def test_without_a_valid_secret_an_upload_waits_and_the_ledger_says_why(stack: S
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
 
 
-def test_without_time_nothing_is_begun(stack: Stack) -> None:
+def test_without_time_nothing_is_begun(stack: MotoStack) -> None:
     record = stack.put("x.jpg", photo())
     with pytest.raises(IngestDeferred, match=r"worker\.out-of-time"):
         stack.invoke({"Records": [record]}, Context(seconds=6))
@@ -466,7 +468,7 @@ def test_without_time_nothing_is_begun(stack: Stack) -> None:
     assert stack.superoffice.calls == []
 
 
-def test_while_another_worker_holds_the_target_every_other_upload_waits(stack: Stack) -> None:
+def test_while_another_worker_holds_the_target_every_other_upload_waits(stack: MotoStack) -> None:
     older, newer = stack.put("a.jpg", photo()), stack.put("a.jpg", photo())
     for record in (older, newer):
         stack.dynamodb.put_item(
@@ -485,7 +487,7 @@ def test_while_another_worker_holds_the_target_every_other_upload_waits(stack: S
 
 
 def test_an_error_in_the_function_itself_defers_and_tells_no_more_than_where(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: MotoStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("Kari Nordmann, born 1970")
@@ -497,13 +499,13 @@ def test_an_error_in_the_function_itself_defers_and_tells_no_more_than_where(
     assert "Nordmann" not in capsys.readouterr().out
 
 
-def test_a_missing_table_is_aws_unavailable(stack: Stack) -> None:
+def test_a_missing_table_is_aws_unavailable(stack: MotoStack) -> None:
     stack.dynamodb.delete_table(TableName=TABLE)
     with pytest.raises(IngestDeferred, match=r"aws\.unavailable"):
         stack.invoke({"Records": [stack.put("x.jpg", photo())]})
 
 
-def test_a_missing_secret_is_credentials_invalid(stack: Stack) -> None:
+def test_a_missing_secret_is_credentials_invalid(stack: MotoStack) -> None:
     stack.secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
     with pytest.raises(IngestDeferred, match=r"credentials\.invalid"):
         stack.invoke({"Records": [stack.put("x.jpg", photo())]})
@@ -512,7 +514,7 @@ def test_a_missing_secret_is_credentials_invalid(stack: Stack) -> None:
 @pytest.mark.parametrize("auth", AUTHS)
 @pytest.mark.parametrize("status", [400, 401])
 def test_a_credential_that_superoffice_echoes_is_written_nowhere(
-    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, auth: str, status: int
+    stack: MotoStack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, auth: str, status: int
 ) -> None:
     caplog.set_level("DEBUG", logger="image_ingest")
     document = stack.superoffice.secret(auth)

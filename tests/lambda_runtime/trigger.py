@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sandbox.aws.emulator import REGION, Stack
+from sandbox.aws import REGION, DeployedStack
 from tests.lambda_runtime.build_artifacts import Built
 from tests.lambda_runtime.runtime import Emulator
 from tests.support.sandbox_stacks import credentials_of_function
@@ -22,7 +22,7 @@ from tests.support.sandbox_stacks import credentials_of_function
 class Trigger:
     """Takes messages from the ingest queue, invokes, and deletes those that did not fail."""
 
-    def __init__(self, stack: Stack, emulator: Emulator, name: str = "1") -> None:
+    def __init__(self, stack: DeployedStack, emulator: Emulator, name: str = "1") -> None:
         self._emulator = emulator
         self._sqs = stack.aws.client("sqs", credentials_of_function(stack))
         self._logs = stack.aws.client("logs")
@@ -99,7 +99,7 @@ def _record(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
     }
 
 
-def take_over(stack: Stack) -> dict[str, str]:
+def take_over(stack: DeployedStack) -> dict[str, str]:
     """Ends the sandbox's own trigger; the environment that the template gives the function."""
     functions = stack.aws.client("lambda")
     functions.delete_event_source_mapping(UUID=stack.resources["ImageIngestFunctionUploads"])
@@ -109,7 +109,7 @@ def take_over(stack: Stack) -> dict[str, str]:
 
 
 def emulator(
-    built: Built, stack: Stack, environment: Mapping[str, str], seconds: int = 30, **settings: str
+    built: Built, stack: DeployedStack, environment: Mapping[str, str], seconds: int = 30, **settings: str
 ) -> Emulator:
     """The built function with what the template gives it, and its role's temporary credentials."""
     credentials = credentials_of_function(stack)

@@ -14,7 +14,7 @@ from unittest import mock
 from typer.testing import CliRunner
 
 from image_ingest_cli.main import app
-from sandbox.aws.emulator import Stack, embedded_aws
+from sandbox.aws import DeployedStack, start_aws
 from sandbox.superoffice import StandIn
 
 PATIENCE = 60.0  # seconds that something in the sandbox may take before a test fails
@@ -38,7 +38,7 @@ class Run:
 class OpsSandbox:
     """A deployed stack, and the shell in which the operator works on it."""
 
-    stack: Stack
+    stack: DeployedStack
     superoffice: StandIn
 
     def run(self, *arguments: object, answer: str | None = None, expect: int | None = 0, width: str = "140") -> Run:
@@ -98,7 +98,7 @@ class OpsSandbox:
 
     def clear(self) -> None:
         """No dead letters, no bad weather, and the right credential."""
-        self.superoffice.clear_weather()
+        self.superoffice.clear_faults()
         self.stack.put_secret(self.superoffice.secret("basic"))
         self.until_quiet()
         self.client("sqs").purge_queue(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"])
@@ -123,7 +123,7 @@ def waited_for(look: Any) -> Any:
 @contextmanager
 def ops_sandbox() -> Iterator[OpsSandbox]:
     """A sandbox with the stack under its usual name."""
-    with embedded_aws() as aws, StandIn() as superoffice:
+    with start_aws() as aws, StandIn() as superoffice:
         stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000"})
         stack.put_secret(superoffice.secret("basic"))
         yield OpsSandbox(stack, superoffice)

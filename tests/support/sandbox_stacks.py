@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 
-from sandbox.aws.emulator import ACCOUNT_ID, TEMPLATE, Credentials, EmbeddedAws, Stack
+from sandbox.aws import ACCOUNT_ID, TEMPLATE, Credentials, DeployedStack, EmbeddedAws
 from sandbox.superoffice import StandIn
 
 _numbers = itertools.count(1)
 
 
-def deploy(aws: EmbeddedAws, superoffice: StandIn, template: str | None = None) -> Stack:
+def deploy(aws: EmbeddedAws, superoffice: StandIn, template: str | None = None) -> DeployedStack:
     """A stack with a credential for the stand-in that needs no login, and no pacing to wait for."""
     name = f"ingest-{next(_numbers)}"
     stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000"}, template=template, stack_name=name)
@@ -26,7 +26,7 @@ def template_without(text: str, instead: str = "") -> str:
     return template.replace(text, instead)
 
 
-def credentials_of_function(stack: Stack) -> Credentials:
+def credentials_of_function(stack: DeployedStack) -> Credentials:
     """The function's own rights. Its role trusts Lambda alone, so this makes it trust the account first."""
     iam, role = stack.aws.client("iam"), stack.resources["ImageIngestRole"]
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}, "Action": "sts:AssumeRole"}

@@ -46,7 +46,7 @@ def photo(colour: str = "teal", size: tuple[int, int] = (64, 48), kind: str = "J
 
 
 @dataclass
-class Stack:
+class MotoStack:
     """One deployed function with everything round it."""
 
     superoffice: StandIn
@@ -192,13 +192,13 @@ class Stack:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
+def running_stack() -> Iterator[MotoStack]:
     """A fresh stack; requests to this machine reach the stand-in."""
     config: Any = {"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}}
     with mock_aws(config=config), StandIn() as superoffice, mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
         app._worker.cache_clear()
         logging.Logger.manager.loggerDict.pop("image_ingest", None)  # it would write to an earlier test's stream
         try:
-            yield Stack(superoffice)
+            yield MotoStack(superoffice)
         finally:
             app._worker.cache_clear()

@@ -120,4 +120,4 @@ def worker_of(stand_in: StandIn, auth: str = "basic", settings: SuperOfficeSetti
 
 def puts(stand_in: StandIn) -> int:
     """How many image PUTs arrived."""
-    return len(stand_in.called("PUT", "/Image"))
+    return len(stand_in.find_calls("PUT", "/Image"))

@@ -1,4 +1,4 @@
-// Small tools for building a page from states: every text goes through textContent.
+// Helpers that build the page from states. Every text is set through textContent.
 
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -21,7 +21,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Makes the parent's children match the items, keeping those that stay: focus and animations survive. */
+/** Makes the parent's children match the items. Children that stay keep focus and animations. */
 export function sync(parent, items, keyOf, create, update) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let place = parent.firstElementChild;
@@ -47,37 +47,37 @@ export function setText(element, text) {
 export async function post(path, body) {
   const answer = await fetch(path, { method: "POST", body });
   const document_ = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(document_.problem || `The page answered ${answer.status}.`);
+  if (!answer.ok) throw new Error(document_.problem || `The page responded with ${answer.status}.`);
   return document_;
 }
 
-export function complain(error) {
+export function showError(error) {
   document.getElementById("alert").textContent = error ? error.message : "";
 }
 
-/** A click handler that posts and tells what went wrong. */
-export function doing(action) {
+/** A click handler that runs the action and shows its error. */
+export function handleClick(action) {
   return async (event) => {
     const button = event.currentTarget;
-    complain(null);
+    showError(null);
     button.disabled = true;
     try {
       await action(event);
     } catch (error) {
-      complain(error);
+      showError(error);
     } finally {
       button.disabled = false;
     }
   };
 }
 
-export function targetName(target) {
-  if (!target) return "nobody";
+export function formatTarget(target) {
+  if (!target) return "no target";
   const [type, id] = target.split("#");
   return `${type} ${id}`;
 }
 
-export function size(bytes) {
+export function formatBytes(bytes) {
   return bytes < 1000
     ? `${bytes} bytes`
     : bytes < 1e6
@@ -85,7 +85,7 @@ export function size(bytes) {
       : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-export function seconds(value) {
+export function formatSeconds(value) {
   return value < 0.1
     ? "0.1 s"
     : value < 10
@@ -95,7 +95,7 @@ export function seconds(value) {
         : `${Math.round(value / 60)} min`;
 }
 
-export function clock(at) {
+export function formatTime(at) {
   return new Date(at * 1000).toLocaleTimeString([], {
     hour: "2-digit",
     minute: "2-digit",
@@ -104,18 +104,18 @@ export function clock(at) {
   });
 }
 
-/** Words that count down to a moment; tick() keeps them true. */
-export function until(element, at) {
+/** Shows a countdown to a time; tick() updates it. */
+export function countDown(element, at) {
   element.dataset.until = at;
-  tickOne(element);
+  updateCountdown(element);
 }
 
-function tickOne(element) {
+function updateCountdown(element) {
   const left = Math.max(0, Math.round(Number(element.dataset.until) - Date.now() / 1000));
   const words = left === 0 ? "now" : left < 100 ? `in ${left} s` : `in ${Math.floor(left / 60)} min ${left % 60} s`;
   setText(element, words);
 }
 
 export function tick() {
-  document.querySelectorAll("[data-until]").forEach(tickOne);
+  document.querySelectorAll("[data-until]").forEach(updateCountdown);
 }

@@ -1,6 +1,6 @@
-// Follows the stream of states and draws each.
+// Reads the stream of states and draws each of them.
 
-import { clock, complain, doing, h, post, setText, sync, tick } from "./dom.js";
+import { formatTime, showError, handleClick, h, post, setText, sync, tick } from "./dom.js";
 import { drawRecords } from "./records.js";
 import { listen } from "./send.js";
 import { drawDeadLetters, drawUploads, drawWaiting } from "./uploads.js";
@@ -9,22 +9,22 @@ const pulse = document.getElementById("pulse");
 
 function draw(state) {
   if (state.problem) {
-    say("trouble", state.problem);
+    showPulse("failed", state.problem);
     return;
   }
-  say("live", "live");
+  showPulse("live", "live");
   drawRecords(state);
   drawUploads(state);
   drawDeadLetters(state);
   drawWaiting(state);
   drawLedger(state.ledger);
   drawCalls(state.calls);
-  drawWeather(state.weather);
+  drawFaults(state.faults);
   for (const [name, count] of Object.entries(state.counts))
     setText(document.getElementById(`count-${name}`), count ? String(count) : "");
 }
 
-function say(state, words) {
+function showPulse(state, words) {
   pulse.dataset.state = state;
   setText(pulse, words);
 }
@@ -39,7 +39,7 @@ function drawLedger(items) {
     () => h("tr", {}, h("th", { scope: "row" }), ...Array.from({ length: 6 }, () => h("td"))),
     (row, item) => {
       const picture = item.width ? `${item.width} × ${item.height}, ${item.content_type}` : "";
-      const changed = item.updated_at ? clock(Date.parse(item.updated_at) / 1000) : "";
+      const changed = item.updated_at ? formatTime(Date.parse(item.updated_at) / 1000) : "";
       const cells = [
         item.target,
         item.status,
@@ -66,42 +66,42 @@ function drawCalls(calls) {
       h(
         "li",
         { title: `${call.method} ${call.path}` },
-        h("time", {}, clock(call.at)),
-        h("span", {}, meaning(call)),
+        h("time", {}, formatTime(call.at)),
+        h("span", {}, describeCall(call)),
         h("em"),
       ),
     (line, call) => {
-      setText(line.querySelector("em"), call.status === null ? "no answer" : String(call.status));
-      line.dataset.answer = call.status === null ? "none" : call.status < 400 ? "good" : "bad";
+      setText(line.querySelector("em"), call.status === null ? "no response" : String(call.status));
+      line.dataset.response = call.status === null ? "none" : call.status < 400 ? "good" : "bad";
     },
   );
 }
 
-/** What a call is about, in words; the call itself is in the line's title. */
-function meaning({ method, path }) {
+/** Describes a call in words. The line's title has the call itself. */
+function describeCall({ method, path }) {
   const image = /^(?:\/online(\d+)\/|.*)?.*\/v1\/(\w+)\/(\d+)\/Image$/i.exec(path);
   if (image)
     return `${method === "PUT" ? "picture of" : method} ${image[2].toLowerCase()} ${image[3]}${image[1] ? `, host ${image[1]}` : ""}`;
-  if (path.includes("/state/")) return "where is the tenant?";
+  if (path.includes("/state/")) return "tenant state";
   if (/Authenticate$|oauth\/tokens$/.test(path)) return "log in";
-  if (path.endsWith("/jwks")) return "the login’s signing keys";
+  if (path.endsWith("/jwks")) return "signing keys";
   return `${method} ${path}`;
 }
 
-function drawWeather(weather) {
-  for (const input of document.querySelectorAll("#weather input"))
-    if (!input.disabled) input.checked = weather[input.name];
-  setText(document.getElementById("host"), String(weather.host));
+function drawFaults(faults) {
+  for (const input of document.querySelectorAll("#faults input"))
+    if (!input.disabled) input.checked = faults[input.name];
+  setText(document.getElementById("host"), String(faults.host));
 }
 
-for (const input of document.querySelectorAll("#weather input")) {
+for (const input of document.querySelectorAll("#faults input")) {
   input.addEventListener("change", async () => {
     input.disabled = true;
-    complain(null);
+    showError(null);
     try {
-      await post(`/weather/${input.name}/${input.checked ? "on" : "off"}`);
+      await post(`/faults/${input.name}/${input.checked ? "on" : "off"}`);
     } catch (error) {
-      complain(error);
+      showError(error);
       input.checked = !input.checked;
     }
     input.disabled = false;
@@ -110,7 +110,7 @@ for (const input of document.querySelectorAll("#weather input")) {
 }
 document.getElementById("move").addEventListener(
   "click",
-  doing(() => post("/tenant/move")),
+  handleClick(() => post("/tenant/move")),
 );
 document
   .getElementById("compare")
@@ -120,4 +120,4 @@ setInterval(tick, 1000);
 
 const stream = new EventSource("/events");
 stream.addEventListener("message", (event) => draw(JSON.parse(event.data)));
-stream.addEventListener("error", () => say("trouble", "the sandbox does not answer"));
+stream.addEventListener("error", () => showPulse("failed", "the sandbox does not respond"));

@@ -1,20 +1,20 @@
-// SuperOffice's side: a card for each record, and before and after.
+// A card for each record in SuperOffice, and the comparison of an upload with its picture.
 
-import { h, icon, setText, size, sync, targetName } from "./dom.js";
+import { h, icon, setText, formatBytes, sync, formatTarget } from "./dom.js";
 
 const EXAMPLES = ["person#1", "contact#1", "project#1", "product#1"];
 const EARLIER = 3; // pictures on a card
 const UNDER_WAY = new Set(["queued", "working"]);
 const WORDS = {
-  queued: "on its way",
-  working: "on its way",
-  deferred: "the newest waits",
-  died: "the newest waits",
-  rejected: "the newest was refused",
+  queued: "upload in progress",
+  working: "upload in progress",
+  deferred: "newest upload waits",
+  died: "newest upload waits",
+  rejected: "newest upload rejected",
 };
 
 let uploads = [];
-let awaiting; // what before and after shows while the upload that it came from is not known yet
+let awaiting; // what the comparison shows while its upload is not known yet
 
 export function drawRecords(state) {
   uploads = state.uploads;
@@ -52,11 +52,11 @@ function updateCard(element, card) {
   const picture = card.pictures.at(-1);
   const newest = uploads.find((upload) => upload.target === card.target);
   const words = newest ? WORDS[newest.state] : undefined;
-  setText(element.querySelector("h3"), targetName(card.target));
+  setText(element.querySelector("h3"), formatTarget(card.target));
   setText(
     element.querySelector(".facts"),
     picture
-      ? `${picture.width} × ${picture.height} · ${size(picture.bytes)} · blob ${picture.blob_id}`
+      ? `${picture.width} × ${picture.height} · ${formatBytes(picture.bytes)} · blob ${picture.blob_id}`
       : "no picture yet",
   );
   const news = element.querySelector(".news");
@@ -69,14 +69,14 @@ function updateCard(element, card) {
 
 function showPicture(frame, target, picture) {
   frame.disabled = !picture;
-  if (!picture) frame.setAttribute("aria-label", `${targetName(target)} has no picture yet`);
+  if (!picture) frame.setAttribute("aria-label", `${formatTarget(target)} has no picture yet`);
   if (!picture || frame.shown?.at === picture.at) return;
   frame.shown = picture;
-  frame.setAttribute("aria-label", `${targetName(target)}, blob ${picture.blob_id}: before and after`);
+  frame.setAttribute("aria-label", `${formatTarget(target)}, blob ${picture.blob_id}: before and after`);
   frame.replaceChildren(
     h("img", {
       src: address(target, picture),
-      alt: `${targetName(target)} as SuperOffice shows it`,
+      alt: `${formatTarget(target)} as SuperOffice shows it`,
       width: picture.width,
       height: picture.height,
     }),
@@ -97,7 +97,7 @@ function drawHistory(list, card) {
           { type: "button", onclick: () => compare(card.target, picture), title: `Earlier: blob ${picture.blob_id}` },
           h("img", {
             src: address(card.target, picture),
-            alt: `Earlier picture of ${targetName(card.target)}, blob ${picture.blob_id}`,
+            alt: `Earlier picture of ${formatTarget(card.target)}, blob ${picture.blob_id}`,
           }),
         ),
       ),
@@ -105,7 +105,7 @@ function drawHistory(list, card) {
   );
 }
 
-/** Opens what came and what SuperOffice made of it; either may be missing. */
+/** Opens the comparison of an upload with its picture; either may be missing. */
 export function compare(target, picture, upload) {
   show(target, picture, upload);
   document.getElementById("compare").showModal();
@@ -117,7 +117,7 @@ function uploadOf(target, picture) {
 
 function show(target, picture, upload = uploadOf(target, picture)) {
   awaiting = upload ? undefined : { target, picture };
-  setText(document.getElementById("compare-title"), `${targetName(target)}${upload ? `: ${upload.key}` : ""}`);
+  setText(document.getElementById("compare-title"), `${formatTarget(target)}${upload ? `: ${upload.key}` : ""}`);
   fill("after", picture && address(target, picture), picture && described(picture), "not stored", "person");
   fill("before", upload && `/originals/${upload.id}/preview`, "", "no picture", "file");
   document.getElementById("done").replaceChildren();
@@ -125,7 +125,7 @@ function show(target, picture, upload = uploadOf(target, picture)) {
 }
 
 function described(picture) {
-  return `${kind(picture.content_type)}, ${picture.width} × ${picture.height}, ${size(picture.bytes)}, blob ${picture.blob_id}`;
+  return `${kind(picture.content_type)}, ${picture.width} × ${picture.height}, ${formatBytes(picture.bytes)}, blob ${picture.blob_id}`;
 }
 
 function kind(contentType) {
@@ -147,7 +147,7 @@ async function tellFacts(upload, picture) {
   if (!answer.ok) return;
   const facts = await answer.json();
   const what = facts.format ? `${facts.format} ${facts.mode}, ${facts.width} × ${facts.height}` : "no picture";
-  setText(document.querySelector("#before figcaption span"), `${what}, ${size(facts.bytes)}`);
+  setText(document.querySelector("#before figcaption span"), `${what}, ${formatBytes(facts.bytes)}`);
   document
     .getElementById("done")
     .replaceChildren(...changes(facts, picture, upload).map((words) => h("li", {}, words)));
@@ -156,11 +156,11 @@ async function tellFacts(upload, picture) {
 function changes(facts, picture, upload) {
   if (!picture) return upload.meaning ? [upload.meaning] : [];
   const done = [];
-  if (facts.turned) done.push(`turned upright (it was ${facts.turned})`);
-  if (facts.width * facts.height > picture.width * picture.height) done.push("made smaller");
-  if (facts.mode === "CMYK") done.push("from print colours to sRGB");
-  if (facts.gps) done.push("its GPS position removed");
-  if (facts.metadata) done.push("the camera’s notes removed");
+  if (facts.turned) done.push(`rotated upright (it was ${facts.turned})`);
+  if (facts.width * facts.height > picture.width * picture.height) done.push("reduced in size");
+  if (facts.mode === "CMYK") done.push("converted from CMYK to sRGB");
+  if (facts.gps) done.push("GPS position removed");
+  if (facts.metadata) done.push("camera metadata removed");
   if (facts.transparent) done.push("transparency kept");
   if (facts.format && facts.format !== kind(picture.content_type))
     done.push(`${facts.format} became ${kind(picture.content_type)}`);

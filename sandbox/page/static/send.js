@@ -1,6 +1,6 @@
-// Files from the visitor: chosen, dropped, or a folder with a spreadsheet.
+// Uploads files that the visitor chooses or drops, or a folder with a CSV file.
 
-import { complain, doing, h, post, setText } from "./dom.js";
+import { showError, handleClick, h, post, setText } from "./dom.js";
 
 const form = document.getElementById("send");
 const drop = document.getElementById("drop");
@@ -16,7 +16,7 @@ export function listen() {
   }
   document.getElementById("album").addEventListener(
     "click",
-    doing(() => post("/album")),
+    handleClick(() => post("/album")),
   );
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -48,14 +48,14 @@ async function filesOf(entry) {
 }
 
 async function send(files) {
-  complain(null);
+  showError(null);
   const seen = files.filter(({ name }) => !name.split("/").pop().startsWith("."));
   const spreadsheet = seen.find(({ name }) => /\.csv$/i.test(name));
   try {
     const planned = spreadsheet ? await plan(spreadsheet, seen) : seen.map(forChosen);
     for (const upload of planned) await sendOne(upload);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -69,13 +69,13 @@ async function plan(spreadsheet, files) {
   body.set("spreadsheet", spreadsheet.file);
   body.set("names", JSON.stringify(files.map(({ name }) => name)));
   const { uploads, problems } = await post("/folder", body);
-  if (problems.length) complain(new Error(problems.join("\n")));
+  if (problems.length) showError(new Error(problems.join("\n")));
   const byName = new Map(files.map(({ name, file }) => [name, file]));
   return uploads.map((upload) => ({ ...upload, file: byName.get(upload.name) }));
 }
 
 async function sendOne({ name, file, entity_type, entity_id }) {
-  const line = h("li", {}, `Sending ${name} …`);
+  const line = h("li", {}, `Uploading ${name} …`);
   document.getElementById("sending").append(line);
   try {
     await post(`/uploads?${new URLSearchParams({ name, entity_type, entity_id })}`, file);

@@ -1,14 +1,14 @@
-// Every upload on its way, what waits, and what was refused.
+// The uploads, the waiting messages and the dead letters.
 
-import { clock, doing, h, icon, post, seconds, setText, sync, targetName, until } from "./dom.js";
+import { formatTime, handleClick, h, icon, post, formatSeconds, setText, sync, formatTarget, countDown } from "./dom.js";
 import { compare } from "./records.js";
 
 const STATIONS = ["bucket", "queue", "function", "superoffice", "end"];
 const REACHED = { queued: 1, working: 2, died: 2, deferred: 2, rejected: 2 };
 const GOOD = {
   stored: "stored",
-  unchanged: "unchanged: these bytes are stored already",
-  duplicate: "duplicate: this very upload is stored already",
+  unchanged: "unchanged: these bytes are already stored",
+  duplicate: "duplicate: this upload is already stored",
   superseded: "superseded: a newer one is stored",
   ignored: "ignored",
 };
@@ -67,10 +67,10 @@ function updateUpload(element, upload) {
   element.dataset.state = upload.state;
   element.querySelector(".thumb").upload = upload;
   setText(element.querySelector("b"), upload.key);
-  setText(element.querySelector(".name span"), `for ${targetName(upload.target)}`);
+  setText(element.querySelector(".name span"), `for ${formatTarget(upload.target)}`);
   setText(element.querySelector(".state span"), sentence(upload));
   const next = element.querySelector("time");
-  if (upload.next_attempt) until(next, upload.next_attempt);
+  if (upload.next_attempt) countDown(next, upload.next_attempt);
   else {
     delete next.dataset.until;
     setText(next, "");
@@ -84,15 +84,15 @@ function sentence(upload) {
     case "queued":
       return upload.attempts ? "back in the queue" : "in the queue";
     case "working":
-      return upload.at_superoffice ? "SuperOffice has it in hand" : "the function is at work";
+      return upload.at_superoffice ? "SuperOffice is processing it" : "the function is processing it";
     case "stored":
-      return `stored as blob ${upload.blob_id}, ${seconds(took)} after it came`;
+      return `stored as blob ${upload.blob_id} after ${formatSeconds(took)}`;
     case "rejected":
-      return `refused, ${upload.code}: ${upload.meaning}`;
+      return `rejected, ${upload.code}: ${upload.meaning}`;
     case "deferred":
       return `${upload.code}: ${upload.meaning} Attempt ${upload.attempts + 1}`;
     case "died":
-      return `its worker was killed; the record stays claimed for up to two and a half minutes. Attempt ${upload.attempts + 1}`;
+      return `its worker was killed. The record stays claimed for up to two and a half minutes. Attempt ${upload.attempts + 1}`;
     default:
       return GOOD[upload.state] || upload.state;
   }
@@ -115,12 +115,12 @@ function drawTrack(track, upload) {
 }
 
 function timeAt(times, name) {
-  if (name === "bucket") return clock(times.bucket);
+  if (name === "bucket") return formatTime(times.bucket);
   if (name === "queue" || !times[name]) return "";
-  return `+${seconds(times[name] - times.queue)}`;
+  return `+${formatSeconds(times[name] - times.queue)}`;
 }
 
-/** Says aloud, to those who listen, what became of an upload. */
+/** Announces outcomes to screen readers. */
 function announce(uploads) {
   const news = [];
   for (const upload of uploads) {
@@ -128,9 +128,9 @@ function announce(uploads) {
     if (before === upload.state) continue;
     told.set(upload.id, upload.state);
     if (before && !["queued", "working"].includes(upload.state))
-      news.push(`${upload.key} for ${targetName(upload.target)}: ${sentence(upload)}.`);
+      news.push(`${upload.key} for ${formatTarget(upload.target)}: ${sentence(upload)}.`);
   }
-  if (news.length) setText(document.getElementById("said"), news.join(" "));
+  if (news.length) setText(document.getElementById("announcements"), news.join(" "));
 }
 
 export function drawDeadLetters(state) {
@@ -143,7 +143,7 @@ function createLetter(letter) {
     "button",
     {
       type: "button",
-      onclick: doing(() => post(`/dead-letters/${letter.id}/replay`)),
+      onclick: handleClick(() => post(`/dead-letters/${letter.id}/replay`)),
       ariaLabel: `Replay ${letter.key ?? "this message"}`,
     },
     "Replay",
@@ -164,16 +164,16 @@ function createLetter(letter) {
 
 function updateLetter(element, letter) {
   setText(element.querySelector("b"), letter.key ?? "not an upload");
-  setText(element.querySelector(".name span"), letter.key ? `for ${targetName(letter.target)}` : "");
+  setText(element.querySelector(".name span"), letter.key ? `for ${formatTarget(letter.target)}` : "");
   setText(element.querySelector("code"), letter.code ?? "moved by the queue");
   setText(element.querySelector(".message"), letter.message ?? "");
   setText(element.querySelector(".advice"), letter.advice);
 }
 
 const WHY = {
-  deferred: "is tried again",
-  died: "was in a worker that was killed; the queue delivers it again",
-  done: "is stored already; this message ends as a duplicate",
+  deferred: "will be retried",
+  died: "was being processed by a worker that was killed; the queue delivers it again",
+  done: "is already stored; this message ends as a duplicate",
 };
 
 export function drawWaiting(state) {
@@ -183,7 +183,7 @@ export function drawWaiting(state) {
 }
 
 function createWaiting(message) {
-  const send = doing(() => post(`/waiting/${message.id}/again`));
+  const send = handleClick(() => post(`/waiting/${message.id}/again`));
   const again = h(
     "button",
     { type: "button", onclick: send, ariaLabel: `Send ${message.key} again now` },
@@ -197,5 +197,5 @@ function updateWaiting(element, message) {
   setText(element.querySelector("span"), WHY[message.why]);
   element.dataset.why = message.why;
   element.querySelector("button").hidden = message.why === "done";
-  until(element.querySelector("time"), message.next_attempt);
+  countDown(element.querySelector("time"), message.next_attempt);
 }

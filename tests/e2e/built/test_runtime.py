@@ -17,10 +17,9 @@ import pytest
 from PIL import Image
 
 from image_ingest.target import Target
-from sandbox.aws import watch
-from sandbox.aws.emulator import EmbeddedAws, Stack
-from sandbox.demo.album import album
-from sandbox.demo.play import objections, play
+from sandbox.aws import DeployedStack, EmbeddedAws, Monitor
+from sandbox.demo.album import make_album
+from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
 from tests.lambda_runtime.build_artifacts import Built, digests, this_machine
 from tests.lambda_runtime.runtime import Emulator
@@ -35,7 +34,7 @@ STEADY_SECONDS = 10  # of a function's time-out: its reserve of 5, the least tim
 class Scene:
     """A deployed stack whose function runs in the emulator."""
 
-    stack: Stack
+    stack: DeployedStack
     superoffice: StandIn
     emulator: Emulator
     trigger: Trigger
@@ -48,7 +47,7 @@ class Scene:
 
     def item(self, target: str) -> Any:
         entity_type, _, entity_id = target.partition("#")
-        return watch.ledger_item(self.stack, Target(entity_type, int(entity_id)))  # type: ignore[arg-type]  # a literal
+        return Monitor(self.stack).read_item(Target(entity_type, int(entity_id)))  # type: ignore[arg-type]  # a literal
 
     def is_in_sync(self, target: str) -> bool:
         """Whether the ledger holds the blob id of what SuperOffice shows."""
@@ -58,7 +57,7 @@ class Scene:
 
     def calls_for(self, target: str) -> int:
         entity_type, _, entity_id = target.partition("#")
-        return len(self.superoffice.called("PUT", f"{entity_type}/{entity_id}/"))
+        return len(self.superoffice.find_calls("PUT", f"{entity_type}/{entity_id}/"))
 
     def let_time_pass(self, target: str, record: dict[str, Any]) -> None:
         """The lease of a dead worker ends, and then its message is visible again."""
@@ -120,8 +119,8 @@ def test_the_album_arrives_and_the_code_folders_stay_as_they_were(stage: Stage, 
     scene, package = stage(), built[this_machine()]
     before = digests(package.function), digests(package.layer)
     with scene.trigger.polling():
-        settled = play(scene.stack, album(), lambda _: None)
-    assert objections(scene.stack, scene.superoffice, settled) == {}
+        settled = send_samples(scene.stack, make_album(), lambda _: None)
+    assert find_mismatches(scene.stack, scene.superoffice, settled) == {}
     assert (digests(package.function), digests(package.layer)) == before
     options = mount_options(scene.emulator.worker())
     assert {place: options[place][0] for place in ("/var/task", "/opt", "/opt/python")} == {
@@ -151,7 +150,7 @@ def test_a_batch_with_mixed_outcomes_keeps_what_may_work_later(stage: Stage) -> 
     (deferred,) = [record["messageId"] for record in records if "deferred.jpg" in record["body"]]
     assert answer == {"batchItemFailures": [{"itemIdentifier": deferred}]}
     assert scene.is_in_sync("person#1")
-    letters = {key: code for key, (code, _) in watch.dead_letters(scene.stack).items()}
+    letters = Monitor(scene.stack).read_dead_letter_codes()
     assert letters == {"refused.jpg": "image.unsupported-format", "stray.jpg": "target.missing"}
     assert (scene.item("person#3")["status"], scene.item("person#3")["error_code"]) == (
         "deferred",
@@ -224,7 +223,7 @@ def test_memory_that_runs_out_costs_a_decoder_the_picture_and_a_worker_three_att
         scene.let_time_pass("person#3", record)
     _, status, body = scene.attempt()
     assert (status, json.loads(body)) == (200, {"batchItemFailures": []})
-    assert watch.dead_letters(scene.stack)["heavy.jpg"][0] == "worker.crashed"
+    assert Monitor(scene.stack).read_dead_letter_codes()["heavy.jpg"] == "worker.crashed"
     assert scene.item("person#3")["status"] == "rejected"
 
 

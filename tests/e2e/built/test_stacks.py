@@ -8,27 +8,26 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws import watch
-from sandbox.aws.emulator import TEMPLATE, EmbeddedAws, Stack, _packaged
-from sandbox.demo.album import Photo, album
-from sandbox.demo.play import objections, play
+from sandbox.aws import TEMPLATE, DeployedStack, EmbeddedAws, Monitor, package_template
+from sandbox.demo.album import Sample, make_album
+from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import deploy, template_without
 
 
-def change(stack: Stack, template: str, **parameters: str) -> str:
+def change(stack: DeployedStack, template: str, **parameters: str) -> str:
     """Updates the stack; the status that it comes to."""
     cloudformation = stack.aws.client("cloudformation")
     cloudformation.update_stack(
         StackName=stack.name,
-        TemplateBody=_packaged(template),
+        TemplateBody=package_template(template),
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     return status(stack)
 
 
-def status(stack: Stack) -> str:
+def status(stack: DeployedStack) -> str:
     """What became of the stack once nothing is in progress; empty when it is gone."""
     while True:
         try:
@@ -40,28 +39,28 @@ def status(stack: Stack) -> str:
         time.sleep(0.05)
 
 
-def setting(stack: Stack, name: str) -> Any:
+def setting(stack: DeployedStack, name: str) -> Any:
     configuration = stack.aws.client("lambda").get_function_configuration(
         FunctionName=stack.outputs["ImageIngestFunctionName"]
     )
     return configuration["Environment"]["Variables"][name]
 
 
-def logo() -> list[Photo]:
-    return [photo for photo in album() if photo.name == "logo.png" and not photo.repeats]
+def logo() -> list[Sample]:
+    return [photo for photo in make_album() if photo.name == "logo.png" and not photo.repeats]
 
 
-def works(stack: Stack, superoffice: StandIn) -> bool:
-    settled = play(stack, logo(), lambda _: None)
-    return [result.outcome for result in settled] == ["stored"] and not objections(stack, superoffice, settled)
+def works(stack: DeployedStack, superoffice: StandIn) -> bool:
+    settled = send_samples(stack, logo(), lambda _: None)
+    return [result.outcome for result in settled] == ["stored"] and not find_mismatches(stack, superoffice, settled)
 
 
-def stored_logos(stack: Stack) -> tuple[int, Any]:
+def stored_logos(stack: DeployedStack) -> tuple[int, Any]:
     """How many objects the bucket has, and what the ledger says of the logo."""
     objects = stack.aws.client("s3").list_objects_v2(Bucket=stack.outputs["UploadBucketName"])["KeyCount"]
     target = logo()[0].target
     assert target is not None
-    return objects, watch.ledger_item(stack, target)["status"]
+    return objects, Monitor(stack).read_item(target)["status"]
 
 
 def test_an_update_changes_the_setting_and_keeps_the_rest(aws: EmbeddedAws, superoffice: StandIn) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sandbox.aws.emulator import Stack, embedded_aws
+from sandbox.aws import DeployedStack, start_aws
 from tests import ROOT
 from tests.support.cli_sandbox import waited_for
 from tests.support.stack import photo
@@ -34,7 +34,7 @@ def test_many_photos_survive_a_kill_and_need_no_more_memory(tmp_path: Path) -> N
     data = photo("teal", (16, 16)) + bytes(20_000)  # trailing bytes make it weigh as a small photo does
     for number in range(1, MANY + 1):
         (tmp_path / f"{number}.jpg").write_bytes(data + str(number).encode())
-    with embedded_aws() as aws:
+    with start_aws() as aws:
         stack = aws.deploy()
         _hold_the_function(stack)
         few, small = _run(stack, _manifest(tmp_path, FEW))
@@ -55,7 +55,7 @@ def test_many_photos_survive_a_kill_and_need_no_more_memory(tmp_path: Path) -> N
         assert again == {"present": MANY}
 
 
-def _hold_the_function(stack: Stack) -> None:
+def _hold_the_function(stack: DeployedStack) -> None:
     """The uploads stay in the queue: this is about the uploading."""
     functions = stack.aws.client("lambda")
     (trigger,) = functions.list_event_source_mappings(FunctionName=stack.outputs["ImageIngestFunctionName"])[
@@ -71,14 +71,14 @@ def _manifest(folder: Path, count: int) -> Path:
     return path
 
 
-def _start(stack: Stack, manifest: Path) -> subprocess.Popen[str]:
+def _start(stack: DeployedStack, manifest: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", MEASURED, "upload", str(manifest.parent), "--manifest", str(manifest), "--json"]
     environment = {**os.environ, **stack.aws.environment(), "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}"}
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
-def _run(stack: Stack, manifest: Path) -> tuple[dict[str, int], float]:
+def _run(stack: DeployedStack, manifest: Path) -> tuple[dict[str, int], float]:
     """How many files came to what, and the most memory that it took, in MiB."""
     process = _start(stack, manifest)
     out, err = process.communicate()
@@ -86,6 +86,6 @@ def _run(stack: Stack, manifest: Path) -> tuple[dict[str, int], float]:
     return json.loads(out)["actions"], int(err.split()[-1]) / 1024
 
 
-def _stored(stack: Stack) -> int:
+def _stored(stack: DeployedStack) -> int:
     pages = stack.aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.outputs["UploadBucketName"])
     return sum(len(page.get("Contents", ())) for page in pages)

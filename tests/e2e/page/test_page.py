@@ -69,7 +69,7 @@ def upload_of(page: Page, name: str) -> Locator:
 
 def card_of(page: Page, record: str) -> Locator:
     heading = page.get_by_role("heading", name=record, exact=True)
-    return page.get_by_role("region", name="What SuperOffice shows").get_by_role("listitem").filter(has=heading)
+    return page.get_by_role("region", name="Pictures in SuperOffice").get_by_role("listitem").filter(has=heading)
 
 
 def dead_letters(page: Page) -> Locator:
@@ -91,7 +91,7 @@ def shown_colour(page: Page, card: Locator) -> tuple[float, ...]:
 
 def test_the_album_looks_right_in_both_themes_and_on_a_phone(browser: Browser, url: str, tmp_path: Path) -> None:
     with visit(browser, url) as page:
-        page.get_by_role("button", name="Send a sample album").click()
+        page.get_by_role("button", name="Upload a sample album").click()
         expect(upload_of(page, "ada-new.jpg")).to_have_attribute("data-state", "stored")
         for name in ("mug.webp", "office.tif", "logo.png"):
             expect(upload_of(page, name)).to_have_attribute("data-state", "stored")
@@ -165,7 +165,7 @@ def test_before_and_after_opens_on_a_card_and_closes_by_the_keyboard(page: Page,
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"JPEG RGB, {pixels(1800, 1200)}")
     expect(dialog).to_contain_text(pixels(667, 1000))
-    expect(dialog.get_by_role("listitem")).to_contain_text(["turned upright (it was on its side)", "made smaller"])
+    expect(dialog.get_by_role("listitem")).to_contain_text(["rotated upright (it was on its side)", "reduced in size"])
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
@@ -193,7 +193,7 @@ def test_a_refused_file_is_a_dead_letter_that_can_be_replayed(page: Page, tmp_pa
     letter = dead_letters(page).filter(has_text=EVIL_NAME)
     expect(letter).to_contain_text("image.unsupported-format")
     expect(letter).to_contain_text("Upload the picture in one of these formats.")
-    expect(upload_of(page, EVIL_NAME)).to_contain_text("refused")
+    expect(upload_of(page, EVIL_NAME)).to_contain_text("rejected")
     first = letter.get_attribute("data-key")
 
     letter.get_by_role("button", name="Replay").click()
@@ -255,7 +255,7 @@ def test_a_folder_s_spreadsheet_says_whose_the_files_are(page: Page, tmp_path: P
         ("POST", "/album", {}),
         ("POST", "/album", {"Origin": "null"}),
         ("POST", "/album", {"Origin": "http://127.0.0.1:1"}),
-        ("POST", "/weather/down/on", {"Sec-Fetch-Site": "same-site"}),
+        ("POST", "/faults/down/on", {"Sec-Fetch-Site": "same-site"}),
     ],
 )
 def test_other_sites_are_refused(url: str, method: str, path: str, headers: dict[str, str]) -> None:
@@ -280,7 +280,7 @@ def test_nothing_but_the_page_s_own_files_is_let_in(url: str) -> None:
         ("/uploads?name=a.jpg&entity_type=planet&entity_id=1", 400),
         ("/uploads?name=a.jpg&entity_type=person&entity_id=%C3%A5", 400),
         ("/folder", 400),
-        ("/weather/sunny/on", 404),
+        ("/faults/sunny/on", 404),
         ("/waiting/nobody/again", 404),
         ("/dead-letters/nobody/replay", 400),
     ],

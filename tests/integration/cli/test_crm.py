@@ -57,7 +57,7 @@ def test_every_credential_opens_every_question(superoffice: StandIn, auth: str) 
     assert associate is not None
     assert (associate.target, associate.names) == (PERSON, ("Kari Hansen",))
     assert not crm.has_picture(PERSON)
-    superoffice.world.store("person", 5, b"x", "image/jpeg", (1, 1))
+    superoffice.state.store("person", 5, b"x", "image/jpeg", (1, 1))
     assert crm.has_picture(PERSON)
     assert crm.delete_picture(PERSON)
     assert superoffice.picture("person", 5) is None
@@ -95,11 +95,11 @@ def test_refusals_say_what_superoffice_said(superoffice: StandIn) -> None:
     superoffice.fail(None, status=403, body='{"Error": true, "ErrorMessage": "No access to person."}', path="Person")
     with pytest.raises(Trouble, match=r"403: No access to person\. The credential may not read this\."):
         crm.record(PERSON)
-    superoffice.clear_weather()
+    superoffice.clear_faults()
     superoffice.fail(None, status=404, body="<h1>Not here</h1>", path="Person")
     with pytest.raises(Trouble, match="answered 404"):
         crm.record(PERSON)
-    superoffice.clear_weather()
+    superoffice.clear_faults()
     superoffice.fail(None, status=200, body="<h1>Welcome</h1>", path="Person")
     with pytest.raises(Deferred) as failure:
         crm.record(PERSON)

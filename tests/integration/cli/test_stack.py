@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws.emulator import REGION
+from sandbox.aws import REGION
 from tests.support.cli_sandbox import OpsSandbox
 from tests.support.stack import photo
 
@@ -124,7 +124,7 @@ def test_a_removal_that_superoffice_refuses_can_be_repeated(sandbox: OpsSandbox)
     sandbox.superoffice.fail(None, status=500, method="DELETE")
     run = sandbox.run("remove", "person", 73, "--yes", expect=1)
     assert "the picture in SuperOffice is not" in run.err
-    sandbox.superoffice.clear_weather()
+    sandbox.superoffice.clear_faults()
     sandbox.run("remove", "person", 73, "--yes", "--patience", 5)
     assert sandbox.superoffice.picture("person", 73) is None
     assert sandbox.item("person#73") == {}

@@ -135,7 +135,7 @@ def test_what_is_not_settled_in_time_is_said_to_wait(sandbox: OpsSandbox, tmp_pa
 
 
 def test_only_those_without_a_picture_are_uploaded_and_listed(sandbox: OpsSandbox, tmp_path: Path) -> None:
-    sandbox.superoffice.world.store("person", 601, photo(), "image/jpeg", (64, 48))  # by somebody else
+    sandbox.superoffice.state.store("person", 601, photo(), "image/jpeg", (64, 48))  # by somebody else
     (tmp_path / "602.jpg").write_bytes(photo())
     sandbox.run("upload", tmp_path / "602.jpg", "--entity", "person", "--id", "602", "--wait")
     for number in (601, 603):

@@ -40,7 +40,7 @@ def test_ten_uploads_make_one_authentication_one_lookup_and_ten_puts(so: StandIn
 def test_a_refused_credential_is_renewed_once(so: StandIn, auth: str, status: int) -> None:
     worker = worker_of(so, auth)
     worker.put()
-    so.world.refusal_status = status
+    so.state.refusal_status = status
     so.expire_credentials()
     worker.put()
     assert (so.authentications, puts(so), worker.secrets.reads) == (2, 3, 2)
@@ -138,11 +138,11 @@ def test_a_ticket_lives_six_hours_from_its_last_use(so: StandIn) -> None:
     pass_time(so, worker, hours=6)
     worker.put()
     assert so.authentications == 2
-    assert [call.status for call in so.called("PUT")] == [200] * 6
+    assert [call.status for call in so.find_calls("PUT")] == [200] * 6
 
 
 def test_an_access_token_is_renewed_shortly_before_it_ends(so: StandIn) -> None:
-    so.world.token_seconds = 1200
+    so.state.token_seconds = 1200
     worker = worker_of(so, "refresh_token")
     worker.put()
     pass_time(so, worker, hours=1000 / 3600)
@@ -151,7 +151,7 @@ def test_an_access_token_is_renewed_shortly_before_it_ends(so: StandIn) -> None:
     pass_time(so, worker, hours=150 / 3600)
     worker.put()
     assert so.authentications == 2
-    assert [call.status for call in so.called("PUT")] == [200] * 3
+    assert [call.status for call in so.find_calls("PUT")] == [200] * 3
 
 
 def pass_time(so: StandIn, worker: Worker, hours: float) -> None:
@@ -167,7 +167,7 @@ def test_threads_never_renew_at_the_same_time(so: StandIn, auth: str) -> None:
     so.expire_credentials()
     in_threads(worker.put, 6)
     assert so.authentications == 2
-    assert len([call for call in so.called("PUT") if call.status == 200]) == 12
+    assert len([call for call in so.find_calls("PUT") if call.status == 200]) == 12
 
 
 def in_threads(work: Callable[[], Any], number: int) -> None:
@@ -192,7 +192,7 @@ def test_a_rotation_to_another_tenant_takes_effect_with_the_next_attempt(so: Sta
     worker.put()
     tenant = worker.client.tenant(Deadline(5))
     so.rotate_credentials()
-    so.world.tenant.name = "Cust99999"
+    so.state.tenant.name = "Cust99999"
     worker.secrets.content = so.secret("bearer")
     so.fail(status=401)
     refused = deferred_by(worker)
@@ -231,7 +231,7 @@ def test_what_the_login_service_answers(  # noqa: PLR0917 - parameters of the te
     refused = deferred_by(worker_of(so, auth))
     assert (refused.code, refused.retry_after, refused.in_doubt) == (code, retry_after, False)
     assert puts(so) == 0
-    assert so.called("GET", "/elsewhere") == []
+    assert so.find_calls("GET", "/elsewhere") == []
 
 
 @pytest.mark.parametrize("auth", LOGGING_IN)
@@ -270,7 +270,7 @@ def test_secrets_never_reach_logs_or_exceptions(
             worker.clock.offset += 7200  # the address, the ticket and the token are asked for anew
             so.fail(times=None, path=path, status=status, echoes=True)
             said += shown_by(worker)
-            so.clear_weather()
+            so.clear_faults()
             document = so.secret(auth) | {"unknown": canary}
     secrets = {str(value) for name, value in document.items() if name not in PUBLIC}
     for call in so.calls:

@@ -12,8 +12,7 @@ import pytest
 
 from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.superoffice import Calls, transport
-from sandbox.superoffice import StandIn
-from sandbox.superoffice.keys import certificate
+from sandbox.superoffice import StandIn, get_certificate
 from tests.support.superoffice_client import (
     PERSON,
     Worker,
@@ -113,12 +112,12 @@ def test_a_put_that_arrives_after_everybody_gave_up(so: StandIn) -> None:
     late = deferred_by(worker_of(so), seconds=0.8)
     assert late.in_doubt
     assert so.picture("person", 123) is None
-    assert so.land_held() == 1
+    assert so.complete_held() == 1
     assert so.picture("person", 123) is not None
 
 
 def test_a_dripping_body_does_not_outlive_the_deadline(so: StandIn) -> None:
-    so.fail(body=ENDLESS, drip=0.05)
+    so.fail(body=ENDLESS, trickle=0.05)
     late = deferred_by(worker_of(so), seconds=0.8)
     assert (late.code, late.in_doubt, puts(so)) == ("superoffice.unavailable", True, 1)
 
@@ -151,12 +150,12 @@ def test_a_server_that_never_reads_does_not_outlive_the_deadline() -> None:
 def test_a_server_that_reads_too_slowly_does_not_outlive_the_deadline() -> None:
     def sip(connection: socket.socket, over: threading.Event) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with certificate().server_context().wrap_socket(connection, server_side=True) as encrypted:
+        with get_certificate().make_server_context().wrap_socket(connection, server_side=True) as encrypted:
             while not over.wait(0.05):
                 encrypted.recv(2048)
 
     with scripted_server(sip) as address:
-        document = {"auth": "bearer", "access_token": "token", "ca_bundle": certificate().ca_pem}
+        document = {"auth": "bearer", "access_token": "token", "ca_bundle": get_certificate().ca_pem}
         worker = Worker(document | {"base_url": address.replace("http:", "https:")})
         image = type(picture())(b"x" * 20_000_000, "image/png")
         with pytest.raises(Deferred) as caught:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from image_ingest.errors import IngestDeferred
-from tests.support.stack import Stack, photo
+from tests.support.stack import MotoStack, photo
 
 
-def test_after_a_broken_connection_the_next_upload_waits_for_what_may_still_arrive(stack: Stack) -> None:
+def test_after_a_broken_connection_the_next_upload_waits_for_what_may_still_arrive(stack: MotoStack) -> None:
     stack.superoffice.fail(times=1, drop=True)
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
     with pytest.raises(IngestDeferred, match=r"target\.busy"):

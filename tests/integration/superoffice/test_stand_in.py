@@ -82,7 +82,7 @@ def test_blob_ids_grow_or_stay_as_a_test_chooses(so: StandIn) -> None:
 
     first, second = put(), put()
     assert second > first > 0
-    so.world.keeps_blob_ids = True
+    so.state.keeps_blob_ids = True
     assert put() == second
     assert [kept.blob_id for kept in so.pictures("person", 7)] == [first, second, second]
 
@@ -140,7 +140,7 @@ def test_harmless_reads(so: StandIn) -> None:
 
 def test_the_fair_use_counter_and_limit(so: StandIn) -> None:
     so.rate_limit(3)
-    assert [so.world.over_limit(at) for at in (5.0, 5.1, 5.2, 5.3, 5.9, 6.35, 6.4)] == [False] * 3 + [True] * 2 + [
+    assert [so.state.is_over_limit(at) for at in (5.0, 5.1, 5.2, 5.3, 5.9, 6.35, 6.4)] == [False] * 3 + [True] * 2 + [
         False
     ] * 2
     so.rate_limit(0)

@@ -15,8 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from image_ingest.errors import Deferred
-from sandbox.superoffice import StandIn
-from sandbox.superoffice.keys import private_pem, rsa_key
+from sandbox.superoffice import StandIn, get_private_pem, get_rsa_key
 from tests.support.superoffice_client import (
     Worker,
     deferred_by,
@@ -61,22 +60,20 @@ def by_hand(header: dict[str, Any], content: dict[str, Any], secret: bytes | Non
 
 
 def public_pem() -> bytes:
-    return rsa_key("key-2").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return get_rsa_key("key-2").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 FORGERIES: dict[str, Callable[[], str]] = {
-    "wrong key": lambda: jwt.encode(claims(), private_pem(rsa_key("partner")), "RS256", headers={"kid": "key-2"}),
-    "wrong key, no kid": lambda: jwt.encode(claims(), private_pem(rsa_key("partner")), "RS256"),
-    "unknown kid": lambda: jwt.encode(claims(), private_pem(rsa_key("key-2")), "RS256", headers={"kid": "key-9"}),
-    "another key's kid": lambda: jwt.encode(claims(), private_pem(rsa_key("key-2")), "RS256", headers={"kid": "key-1"}),
+    "wrong key": lambda: jwt.encode(claims(), get_private_pem("partner"), "RS256", headers={"kid": "key-2"}),
+    "wrong key, no kid": lambda: jwt.encode(claims(), get_private_pem("partner"), "RS256"),
+    "unknown kid": lambda: jwt.encode(claims(), get_private_pem("key-2"), "RS256", headers={"kid": "key-9"}),
+    "another key's kid": lambda: jwt.encode(claims(), get_private_pem("key-2"), "RS256", headers={"kid": "key-1"}),
     "alg none": lambda: by_hand({"alg": "none", "typ": "JWT"}, claims(), None),
     "alg none with kid": lambda: by_hand({"alg": "none", "kid": "key-2"}, claims(), None),
     "hmac with the public key": lambda: by_hand({"alg": "HS256", "kid": "key-2"}, claims(), public_pem()),
     "hmac without kid": lambda: by_hand({"alg": "HS256"}, claims(), public_pem()),
-    "another rsa algorithm": lambda: jwt.encode(
-        claims(), private_pem(rsa_key("key-2")), "RS512", headers={"kid": "key-2"}
-    ),
-    "unsigned": lambda: jwt.encode(claims(), private_pem(rsa_key("key-2")), "RS256").rpartition(".")[0] + ".",
+    "another rsa algorithm": lambda: jwt.encode(claims(), get_private_pem("key-2"), "RS512", headers={"kid": "key-2"}),
+    "unsigned": lambda: jwt.encode(claims(), get_private_pem("key-2"), "RS256").rpartition(".")[0] + ".",
     "no token at all": lambda: "not.a.token",
     "empty": lambda: "..",
 }
@@ -84,7 +81,7 @@ FORGERIES: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_forged_tokens_are_refused(so: StandIn, forgery: str) -> None:
-    so.world.forged_token = FORGERIES[forgery]()
+    so.state.forged_token = FORGERIES[forgery]()
     assert "cannot be verified" in refusal(so).message
 
 
@@ -108,33 +105,33 @@ def test_forged_tokens_are_refused(so: StandIn, forgery: str) -> None:
     ],
 )
 def test_tokens_with_a_wrong_claim_are_refused(so: StandIn, claim: str, value: object, said: str) -> None:
-    so.world.claims = {claim: value}
+    so.state.claims = {claim: value}
     assert said in refusal(so).message
 
 
 @pytest.mark.parametrize("ticket", [None, "", 7, "two\r\nlines", "naïve"])
 def test_a_token_without_a_usable_ticket(so: StandIn, ticket: object) -> None:
-    so.world.claims = {f"{CLAIMS}ticket": ticket}
+    so.state.claims = {f"{CLAIMS}ticket": ticket}
     assert deferred_by(worker_of(so, "system_user")).code == "superoffice.unexpected-answer"
     assert puts(so) == 0
 
 
 def test_an_audience_among_several_and_a_tenant_in_other_case(so: StandIn) -> None:
-    so.world.claims = {"aud": ["spn:1234567890", "other"], f"{CLAIMS}ctx": "CUST12345"}
+    so.state.claims = {"aud": ["spn:1234567890", "other"], f"{CLAIMS}ctx": "CUST12345"}
     worker_of(so, "system_user").put()
 
 
 def test_a_token_a_moment_too_old_is_within_the_leeway(so: StandIn) -> None:
-    so.world.claims = {"exp": datetime.now(UTC) - timedelta(seconds=20)}
+    so.state.claims = {"exp": datetime.now(UTC) - timedelta(seconds=20)}
     worker_of(so, "system_user").put()
 
 
 @pytest.mark.parametrize("kid", ["key-1", "key-2", None])
 def test_tokens_by_either_key_with_or_without_kid(so: StandIn, kid: str | None) -> None:
-    so.world.token_kid = kid
-    so.world.signing_key = kid or "key-2"
+    so.state.token_kid = kid
+    so.state.signing_key = kid or "key-2"
     worker_of(so, "system_user").put()
-    assert len(so.called("GET", "/jwks")) == 1
+    assert len(so.find_calls("GET", "/jwks")) == 1
 
 
 def test_keys_are_kept_and_read_again_once_when_none_fits(so: StandIn) -> None:
@@ -142,20 +139,20 @@ def test_keys_are_kept_and_read_again_once_when_none_fits(so: StandIn) -> None:
     worker.put()
     so.expire_credentials()
     worker.put()
-    assert len(so.called("GET", "/jwks")) == 1
-    so.world.published_keys = ("key-3", "key-4")
-    so.world.signing_key = so.world.token_kid = "key-4"
+    assert len(so.find_calls("GET", "/jwks")) == 1
+    so.state.published_keys = ("key-3", "key-4")
+    so.state.signing_key = so.state.token_kid = "key-4"
     so.expire_credentials()
     worker.put()
-    assert len(so.called("GET", "/jwks")) == 2
+    assert len(so.find_calls("GET", "/jwks")) == 2
     so.expire_credentials()
-    so.world.token_kid = "key-5"
+    so.state.token_kid = "key-5"
     assert deferred_by(worker).code == "credentials.invalid"
-    assert len(so.called("GET", "/jwks")) == 3
+    assert len(so.find_calls("GET", "/jwks")) == 3
 
 
 def test_keys_of_other_kinds_are_passed_over(so: StandIn) -> None:
-    rsa = jwt.algorithms.RSAAlgorithm.to_jwk(rsa_key("key-2").public_key(), as_dict=True)
+    rsa = jwt.algorithms.RSAAlgorithm.to_jwk(get_rsa_key("key-2").public_key(), as_dict=True)
     keys: list[object] = [
         {"kty": "EC", "crv": "P-256", "kid": "key-2", "x": "AA", "y": "AA"},
         {"kty": "RSA", "kid": "key-2", "n": "!", "e": "AQAB"},
@@ -187,7 +184,7 @@ def test_a_key_service_without_keys(so: StandIn, body: str) -> None:
     ],
 )
 def test_a_refused_login_says_what_superoffices_reason_means(so: StandIn, reason: str, meaning: str) -> None:
-    so.world.refuse_logins = reason
+    so.state.refuse_logins = reason
     message = refusal(so).message
     assert reason.rstrip(".") in message
     assert meaning in message
@@ -211,7 +208,7 @@ def test_a_clock_that_is_off_is_named(so: StandIn, minutes: int) -> None:
 
 
 def test_a_key_that_is_not_the_apps(so: StandIn) -> None:
-    secret = so.secret("system_user") | {"private_key": private_pem(rsa_key("key-1"))}
+    secret = so.secret("system_user") | {"private_key": get_private_pem("key-1")}
     assert "private_key does not belong to the app" in refusal(so, Worker(secret)).message
 
 

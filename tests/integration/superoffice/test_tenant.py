@@ -18,7 +18,7 @@ from tests.support.superoffice_client import (
 
 
 def test_the_address_is_kept_until_valid_until(so: StandIn) -> None:
-    so.world.tenant.valid_seconds = 600
+    so.state.tenant.valid_seconds = 600
     worker = worker_of(so, "bearer")
     worker.put()
     worker.clock.offset = 590
@@ -31,7 +31,7 @@ def test_the_address_is_kept_until_valid_until(so: StandIn) -> None:
 
 def test_the_state_is_asked_without_a_credential(so: StandIn) -> None:
     worker_of(so, "system_user").put()
-    (lookup,) = so.called("GET", "/api/state/Cust12345")
+    (lookup,) = so.find_calls("GET", "/api/state/Cust12345")
     assert not lookup.headers.keys() & {"Authorization", "So-Apptoken", "Cookie"}
 
 
@@ -40,7 +40,7 @@ def test_a_moved_tenant_is_followed_at_once(so: StandIn) -> None:
     worker.put()
     so.move_tenant()
     worker.put()
-    assert [call.status for call in so.called("PUT")] == [200, 421, 200]
+    assert [call.status for call in so.find_calls("PUT")] == [200, 421, 200]
     assert (so.state_lookups, so.authentications) == (2, 1)
     worker.put()
     assert so.state_lookups == 2
@@ -51,7 +51,7 @@ def test_a_tenant_that_is_not_where_it_is_said_to_be(so: StandIn) -> None:
     worker = worker_of(so, "bearer")
     refused = deferred_by(worker)
     assert (refused.code, puts(so), so.state_lookups) == ("superoffice.misdirected", 2, 2)
-    so.clear_weather()
+    so.clear_faults()
     worker.put()
     assert so.state_lookups == 3
 
@@ -68,7 +68,7 @@ def test_a_move_and_an_expired_credential_in_one_upload(so: StandIn) -> None:
     so.move_tenant()
     so.expire_credentials()
     worker.put()
-    assert [call.status for call in so.called("PUT")] == [200, 421, 401, 200]
+    assert [call.status for call in so.find_calls("PUT")] == [200, 421, 401, 200]
 
 
 @pytest.mark.parametrize(
@@ -233,4 +233,4 @@ def test_an_address_without_a_date_is_kept_for_a_while(so: StandIn, valid_until:
 def test_what_the_state_service_answers(so: StandIn, failure: dict[str, Any], code: str) -> None:
     so.fail(times=None, path="/api/state/", **failure)
     assert deferred_by(worker_of(so, "bearer")).code == code
-    assert (puts(so), so.called("GET", "/elsewhere")) == (0, [])
+    assert (puts(so), so.find_calls("GET", "/elsewhere")) == (0, [])

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from image_ingest.superoffice.connection import create_tls_context
-from sandbox.superoffice import AUTHS, StandIn
-from sandbox.superoffice.keys import certificate
+from sandbox.superoffice import AUTHS, StandIn, get_certificate
 from tests.support.superoffice_client import Worker, deferred_by, puts, worker_of
 from tests.support.superoffice_sockets import forward_proxy
 
@@ -31,7 +30,7 @@ def so(shared: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     for name in PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    shared.world.calls.clear()
+    shared.state.calls.clear()
     return shared
 
 
@@ -41,7 +40,7 @@ def test_a_private_authority_is_trusted_by_ca_bundle(so: StandIn, auth: str) -> 
     assert puts(so) == 1
 
 
-@pytest.mark.parametrize("ca_bundle", [None, certificate().ca_pem])
+@pytest.mark.parametrize("ca_bundle", [None, get_certificate().ca_pem])
 def test_verification_is_always_on_strict_form_only_without_an_own_authority(ca_bundle: str | None) -> None:
     context = create_tls_context(ca_bundle)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
@@ -110,7 +109,7 @@ def online(so: StandIn, environment: str, api: str) -> Worker:
     """A worker that knows nothing but the environment and the tenant's name."""
     secret = so.secret("system_user") | {"environment": environment}
     del secret["login_url"]
-    so.world.tenant.api = api
+    so.state.tenant.api = api
     return Worker(secret)
 
 
@@ -121,16 +120,16 @@ def online(so: StandIn, environment: str, api: str) -> Worker:
 def test_online_by_environment_alone(everywhere: StandIn, environment: str, login: str, port: str) -> None:
     path = everywhere.api().removeprefix(everywhere.url)
     online(everywhere, environment, f"https://online3.superoffice.com{port}{path}/").put()
-    (lookup,) = everywhere.called("GET", "/api/state/")
+    (lookup,) = everywhere.find_calls("GET", "/api/state/")
     assert lookup.headers["Host"] == f"{login}.superoffice.com"
-    assert everywhere.called("PUT")[0].headers["Host"] == "online3.superoffice.com"
-    everywhere.world.tenant.api = None
+    assert everywhere.find_calls("PUT")[0].headers["Host"] == "online3.superoffice.com"
+    everywhere.state.tenant.api = None
 
 
 def test_online_no_other_host_is_given_a_credential(everywhere: StandIn) -> None:
     refused = deferred_by(online(everywhere, "online", everywhere.api()))  # this machine, but not SuperOffice's
     assert (refused.code, puts(everywhere)) == ("superoffice.unexpected-answer", 0)
-    everywhere.world.tenant.api = None
+    everywhere.state.tenant.api = None
 
 
 @pytest.mark.parametrize("login", ["", "ingest:pr0xy-5ecret@"])

@@ -19,7 +19,7 @@ from image_ingest.superoffice import SCHEMES, parse_secret
 from image_ingest_cli.commands.secret import blank
 from image_ingest_cli.main import app
 from image_ingest_cli.terminal import console
-from sandbox.superoffice.keys import private_pem, rsa_key
+from sandbox.superoffice import get_private_pem
 
 
 def _run(*arguments: str) -> Any:
@@ -62,7 +62,7 @@ def test_every_template_is_valid_once_it_is_filled_in(scheme: str, tmp_path: Pat
     printed = _run("secret", "template", scheme)
     filled = {name: value.replace("<", "").replace(">", "") for name, value in json.loads(printed.stdout).items()}
     if "private_key" in filled:
-        filled["private_key"] = private_pem(rsa_key("partner"))
+        filled["private_key"] = get_private_pem("partner")
     assert type(parse_secret(json.dumps(filled)).secret.scheme) is SCHEMES[scheme].values
     assert filled.keys() == blank(scheme).keys()
     file = tmp_path / "secret.json"

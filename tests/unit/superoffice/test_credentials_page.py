@@ -9,7 +9,7 @@ import pytest
 
 from image_ingest.superoffice import SCHEMES, parse_secret
 from image_ingest.superoffice.system_user import REASONS
-from sandbox.superoffice.keys import private_pem, rsa_key
+from sandbox.superoffice import get_private_pem
 from tests import ROOT
 
 PAGE = ROOT.joinpath("docs", "credentials.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ EXAMPLES = {text["auth"]: text for text in map(json.loads, re.findall(r"```json\
 def test_the_example_of_every_scheme_is_valid_once_its_blanks_are_filled(auth: str) -> None:
     filled = {name: value.replace("…", "x") for name, value in EXAMPLES[auth].items()}
     if auth == "system_user":
-        filled["private_key"] = private_pem(rsa_key("partner"))
+        filled["private_key"] = get_private_pem("partner")
     parse_secret(json.dumps(filled))
 
 

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from image_ingest.superoffice.private_key import load_private_key
-from sandbox.superoffice.keys import private_pem, rsa_key
+from sandbox.superoffice import get_private_pem, get_rsa_key
 
 
 def rsa_xml() -> str:
     """The partner's key as .NET's RSA.ToXmlString(true) writes it."""
-    numbers = rsa_key("partner").private_numbers()
+    numbers = get_rsa_key("partner").private_numbers()
     public = numbers.public_numbers
     parts = {
         "Modulus": public.n,
@@ -36,16 +36,16 @@ def rsa_xml() -> str:
 
 def signature_verifies(text: str) -> bool:
     signature = load_private_key(text).sign(b"token.202611220500", PKCS1v15(), SHA256())
-    rsa_key("partner").public_key().verify(signature, b"token.202611220500", PKCS1v15(), SHA256())
+    get_rsa_key("partner").public_key().verify(signature, b"token.202611220500", PKCS1v15(), SHA256())
     return True
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        private_pem(rsa_key("partner"), PrivateFormat.PKCS8),
-        private_pem(rsa_key("partner"), PrivateFormat.TraditionalOpenSSL),
-        private_pem(rsa_key("partner")).replace("\n", "\\n"),
+        get_private_pem("partner", PrivateFormat.PKCS8),
+        get_private_pem("partner", PrivateFormat.TraditionalOpenSSL),
+        get_private_pem("partner").replace("\n", "\\n"),
         rsa_xml(),
         '<?xml version="1.0"?>\n' + rsa_xml().replace("><", ">\n  <"),
     ],
@@ -57,14 +57,14 @@ def test_a_key_signs_in_whatever_form_it_comes(text: str) -> None:
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_an_encrypted_key_is_refused_with_the_way_out(form: PrivateFormat) -> None:
-    pem = rsa_key("partner").private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"passphrase")).decode()
+    pem = get_rsa_key("partner").private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"passphrase")).decode()
     with pytest.raises(ValueError, match="decrypt it first: openssl pkey"):
         load_private_key(pem)
 
 
 def test_other_keys_and_damage_are_refused_without_repeating_them() -> None:
     curve = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    pem = private_pem(rsa_key("partner"))
+    pem = get_private_pem("partner")
     xml = rsa_xml()
     damaged = [
         curve.decode(),

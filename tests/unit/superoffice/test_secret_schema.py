@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from image_ingest.errors import Deferred
 from image_ingest.superoffice import Secret, parse_secret
-from sandbox.superoffice.keys import certificate, private_pem, rsa_key
+from sandbox.superoffice import get_certificate, get_private_pem
 
 ONSITE = {"base_url": "https://crm.example.com/SuperOffice/api"}
 ONLINE = {"environment": "online", "context_identifier": "Cust12345"}
@@ -28,7 +28,7 @@ def scheme(auth: str) -> dict[str, Any]:
         "system_user": {
             "client_secret": CANARY,
             "system_user_token": CANARY,
-            "private_key": private_pem(rsa_key("partner")),
+            "private_key": get_private_pem("partner"),
         },
         "session": {"cookie": f"SoSession={CANARY}", "xsrf_token": CANARY},
     }[auth] | {"auth": auth}
@@ -248,15 +248,15 @@ def test_echoed_secrets_are_redacted() -> None:
 
 
 def test_a_ca_bundle_must_hold_certificates() -> None:
-    bundle = certificate().ca_pem
+    bundle = get_certificate().ca_pem
     assert parse(**ONSITE, **scheme("basic"), ca_bundle=bundle).ca_bundle == bundle
     assert parse(**ONSITE, **scheme("basic"), ca_bundle=bundle.replace("\n", "\\n")).ca_bundle == bundle
     assert "ca_bundle must be" in problem(**ONSITE, **scheme("basic"), ca_bundle="-----BEGIN CERTIFICATE-----")
-    assert "ca_bundle must be" in problem(**ONSITE, **scheme("basic"), ca_bundle=private_pem(rsa_key("partner")))
+    assert "ca_bundle must be" in problem(**ONSITE, **scheme("basic"), ca_bundle=get_private_pem("partner"))
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_private_keys_in_pem_also_with_literal_line_breaks(form: PrivateFormat) -> None:
-    pem = private_pem(rsa_key("partner"), form)
+    pem = get_private_pem("partner", form)
     for text in (pem, pem.replace("\n", "\\n"), pem.replace("\n", "\\r\\n"), f"\n {pem} \n"):
         assert parse(**ONLINE, **scheme("system_user") | {"private_key": text}).tenant == "Cust12345"

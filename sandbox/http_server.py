@@ -1,4 +1,4 @@
-"""A threaded HTTP server on 127.0.0.1 that leaves nothing running once it is closed."""
+"""A threaded HTTP server on 127.0.0.1. Once it is closed, no thread of it is left."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = 10  # seconds that a silent client may keep its thread
+    timeout = 10  # seconds after which a silent client loses its thread
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the overridden name
-        """Says nothing: StandIn.calls tells more."""
+        """Writes no log: StandIn.calls records more."""
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        """A dropped connection is weather here, not news."""
+        """Dropped connections are expected here."""
 
 
 class _Threads(ThreadedWSGIServer):
-    """Knows its connections, so that closing need not wait for clients that say nothing."""
+    """Tracks its connections, so that closing does not wait for silent clients."""
 
-    daemon_threads = False  # joined on closing, instead of left behind
+    daemon_threads = False  # closing waits for them
     block_on_close = True
 
     def __init__(self, app: Any, port: int, context: ssl.SSLContext | None) -> None:
         self._connections: set[socket.socket] = set()
         super().__init__("127.0.0.1", port, app, _Handler)
         if context is not None:
-            # Hands are shaken in the call's own thread, so that a client that never does holds nobody up.
+            # Each call's own thread does the TLS handshake, so that a client that never completes it blocks no other.
             self.ssl_context = context
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
@@ -43,8 +43,8 @@ class _Threads(ThreadedWSGIServer):
         self._connections.discard(request)
         super().shutdown_request(request)
 
-    def stop_listening_to_clients(self) -> None:
-        """Ends the wait for requests that have not come; those that have are still answered."""
+    def stop_reading(self) -> None:
+        """Stops waiting for further requests. Those that have arrived still get a response."""
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RD)
@@ -62,8 +62,8 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Stops listening and waits for the calls under way."""
+        """Stops listening and waits for calls in progress."""
         self._server.shutdown()
-        self._server.stop_listening_to_clients()
+        self._server.stop_reading()
         self._thread.join()
         self._server.server_close()

@@ -1,0 +1,92 @@
+"""What the page concludes from queues, log and calls, without any of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from image_ingest.events import Upload, notification
+from sandbox.aws import LogLine, QueuedMessage
+from sandbox.page.folder import plan_folder
+from sandbox.page.tracker import SILENCE, ImagePut, UploadTracker, parse_target
+
+NOW = 1_000_000.0
+BODY = notification(Upload("bucket", "ada.jpg", "v1", event_time="1970-01-12T13:46:39.000Z"))
+
+
+def message(receives: int, *, visible: bool = False, name: str = "m1", back_in: int = 720) -> QueuedMessage:
+    return QueuedMessage(name, BODY, receives, int(NOW) + back_in, visible, {})
+
+
+def line(outcome: str, at: float, *, name: str = "m1", code: str | None = None) -> LogLine:
+    return LogLine(at, name, outcome, "ada.jpg", "v1", "person#1", code, 101 if outcome == "stored" else None, 500)
+
+
+def told(tracker: UploadTracker, now: float = NOW) -> dict[str, Any]:
+    (upload,) = tracker.describe_uploads(now)
+    return upload
+
+
+def test_an_upload_goes_from_the_queue_through_the_function_to_superoffice_and_the_ledger() -> None:
+    tracker = UploadTracker()
+    tracker.observe([message(0, visible=True)], [], [], NOW)
+    assert told(tracker)["state"] == "queued"
+    tracker.observe([message(1)], [], [], NOW + 1)
+    assert told(tracker)["state"] == "working"
+    tracker.observe([], [line("stored", NOW + 2)], [ImagePut(NOW + 1.8, "person#1", 200)], NOW + 2.1)
+    upload = told(tracker)
+    assert (upload["state"], upload["blob_id"], upload["attempts"]) == ("stored", 101, 1)
+    assert upload["times"] == {
+        "bucket": NOW - 1,
+        "queue": NOW - 1,
+        "function": NOW + 1.5,
+        "superoffice": NOW + 1.8,
+        "end": NOW + 2,
+    }
+
+
+def test_a_deferred_upload_waits_until_its_message_is_visible_and_is_then_worked_on_again() -> None:
+    tracker = UploadTracker()
+    deferral = line("deferred", NOW, code="superoffice.unavailable")
+    tracker.observe([message(1, back_in=30)], [deferral], [], NOW)
+    assert (told(tracker)["state"], told(tracker)["next_attempt"]) == ("deferred", NOW + 30)
+    tracker.observe([message(1, visible=True, back_in=0)], [], [], NOW + 30)
+    assert told(tracker)["state"] == "queued"
+    tracker.observe([message(2)], [], [], NOW + 31)
+    assert (told(tracker)["state"], told(tracker)["attempts"]) == ("working", 2)
+
+
+def test_a_copy_that_is_stored_settles_the_upload_while_its_message_still_waits() -> None:
+    tracker = UploadTracker()
+    tracker.observe([message(1, back_in=30)], [line("deferred", NOW, code="target.busy")], [], NOW)
+    tracker.observe([message(1), message(1, name="m2")], [], [], NOW + 1)
+    assert told(tracker)["state"] == "working"
+    tracker.observe([message(1)], [line("stored", NOW + 2, name="m2")], [], NOW + 2)
+    assert told(tracker)["state"] == "stored"
+    assert tracker.is_stored("v1")
+
+
+def test_a_worker_is_dead_when_it_was_killed_or_was_silent_for_longer_than_lambda_lets_it_live() -> None:
+    tracker = UploadTracker()
+    tracker.observe([message(1)], [], [], NOW)
+    assert told(tracker, NOW + SILENCE)["state"] == "working"
+    assert told(tracker, NOW + SILENCE + 1)["state"] == "died"
+    tracker.killed_at = NOW + 1
+    assert told(tracker, NOW + 1)["state"] == "died"
+    tracker.observe([message(2)], [], [], NOW + 720)
+    assert told(tracker, NOW + 721)["state"] == "working", "the next worker lives"
+
+
+def test_calls_to_image_endpoints_name_their_target() -> None:
+    assert parse_target("/online3/Cust12345/api/v1/Person/007/Image") == "person#7"
+    assert parse_target("/SuperOffice/api/v1/Person/7/ImageInfo") is None
+
+
+def test_a_folder_s_files_are_found_by_the_end_of_their_path_and_only_if_one_is_meant() -> None:
+    sheet = b"file,entity_type,entity_id,email\na.jpg,person,1,\nB/a.jpg,contact,2,\nc.jpg,person,,c@example.com\n"
+    planned = plan_folder(sheet, ["top/b/A.JPG", "top/c.jpg"])
+    assert planned["uploads"] == [
+        {"name": "top/b/A.JPG", "entity_type": "person", "entity_id": 1},
+        {"name": "top/b/A.JPG", "entity_type": "contact", "entity_id": 2},
+    ]
+    assert len(planned["problems"]) == 1, "an e-mail address is for those who can ask SuperOffice"
+    assert "more than one" in str(plan_folder(sheet, ["x/a.jpg", "b/a.jpg"])["problems"])
