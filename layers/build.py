@@ -70,19 +70,30 @@ def build(part: Part, artifacts: Path) -> None:
 
 
 def runtime_python() -> str:
-    """An interpreter of the runtime's version, on PATH or kept by pyenv. Raises BuildFailed."""
-    for candidate in _interpreters():
-        asked = [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-        try:
-            answer = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):  # such as a version manager's shim without a version
-            continue
-        if answer == RUNTIME:
-            return candidate
+    """An interpreter of the runtime's version: on PATH, kept by pyenv or by uv, else installed by uv.
+
+    Raises BuildFailed.
+    """
+    if (found := next(filter(_is_usable, _interpreters()), None)) is not None:
+        return found
+    uv = shutil.which("uv") or shutil.which("uv", path=ROOT / ".venvs/uv/bin")
+    if uv and (found := _find_by_uv(uv) or _install_by_uv(uv)):
+        return found
     raise BuildFailed(
-        f"There is no Python {RUNTIME}, which Lambda runs and which compiles its bytecode. Install it, such as with "
+        f"There is no Python {RUNTIME} with pip, which Lambda runs and which compiles its bytecode"
+        f"{', and uv could not install one' if uv else ''}. Install it, for example with "
         f"`uv python install {RUNTIME} --default`, `pyenv install {RUNTIME}` or `apt-get install python{RUNTIME}-venv`."
     )
+
+
+def _is_usable(interpreter: str) -> bool:
+    """Whether it starts (a version manager's shim may not), has the runtime's version, and has pip."""
+    command = [interpreter, "-c", "import sys, pip; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return answer == RUNTIME
 
 
 def _interpreters() -> Iterator[str]:
@@ -92,6 +103,22 @@ def _interpreters() -> Iterator[str]:
             yield str(path)
     kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     yield from (str(folder / "bin" / name) for folder in sorted(kept.glob(f"{RUNTIME}.*"), reverse=True))
+
+
+def _find_by_uv(uv: str) -> str:
+    """The interpreter among those that uv keeps; empty without one."""
+    return _run_uv(uv, "find", UV_PYTHON_PREFERENCE="only-managed")
+
+
+def _install_by_uv(uv: str) -> str:
+    print(f"Installing Python {RUNTIME} with uv, once.", file=sys.stderr, flush=True)
+    _run_uv(uv, "install", UV_PYTHON_INSTALL_BIN="0")
+    return _find_by_uv(uv)
+
+
+def _run_uv(uv: str, command: str, **settings: str) -> str:
+    asked = [uv, "python", command, RUNTIME]
+    return subprocess.run(asked, env=os.environ | settings, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _architecture(part: Part, artifacts: Path) -> str:

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from layers.build import RUNTIME
 from tests import ROOT
+from tools.commands import Unavailable
 
 SAM = ROOT / ".venvs/sam/bin/sam"
+LAMBDA_PYTHON = ROOT / ".venvs/lambda/bin/python"
+_ABOUT = {"sam": "The SAM CLI", "lambda": f"Lambda's runtime client, or Python {RUNTIME} which it needs,"}
 ARCHITECTURES = ("x86_64", "arm64")
-
-
-class ToolMissing(Exception):
-    """A tool of these tests is not installed; the message says how to get it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def this_machine() -> str:
 
 
 def build_all(folder: Path) -> dict[str, Built]:
-    """Builds for both architectures at once. Raises ToolMissing, or CalledProcessError with SAM's output."""
+    """Builds for both architectures at once. Raises Unavailable, or AssertionError with SAM's output."""
+    need(LAMBDA_PYTHON)
     with ThreadPoolExecutor() as pool:
         built = pool.map(lambda architecture: sam_build(folder / architecture, architecture), ARCHITECTURES)
         return {result.architecture: result for result in built}
@@ -65,9 +66,10 @@ def build_directly(part: str, folder: Path, environment: Mapping[str, str]) -> s
 
 
 def need(tool: Path) -> None:
-    """Raises ToolMissing with the line that installs it."""
+    """Raises Unavailable with the line that installs it."""
     if not tool.exists():
-        raise ToolMissing(f"{tool.relative_to(ROOT)} is missing. Install it with: make lambda-tools")
+        name = tool.relative_to(ROOT / ".venvs").parts[0]
+        raise Unavailable(f"{_ABOUT[name]} is missing. Install it with: python3 -m tools.install {name}")
 
 
 def files(folder: Path) -> Iterator[Path]:

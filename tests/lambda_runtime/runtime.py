@@ -18,38 +18,39 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests import ROOT
-from tests.lambda_runtime.build_artifacts import Built, need, this_machine
-from tests.lambda_runtime.processes import MemoryLimit, descendants, lambda_file_system, memory_limit
+from tests.lambda_runtime.build_artifacts import LAMBDA_PYTHON, Built, need, this_machine
+from tests.lambda_runtime.processes import FileSystem, MemoryLimit, descendants, lambda_file_system, memory_limit
 
 _EMULATORS = ROOT / ".venvs/sam/lib"
-_PYTHON = ROOT / ".venvs/lambda/bin/python"
 _START_SECONDS = 30.0
 
 
 class Emulator:
     """Runs the built function as Lambda does: init, invocations one at a time, and a new start after each death.
 
-    `environment` is the function's; `visible` are files of this machine that it needs. Raises ToolMissing.
+    `environment` is the function's; `visible` are files of this machine that it needs. Raises Unavailable.
     """
 
     def __init__(
         self, built: Built, environment: Mapping[str, str], *, visible: Sequence[Path] = (), seconds: int = 30
     ) -> None:
-        need(_PYTHON)
+        need(LAMBDA_PYTHON)
+        rie = _emulator()
+        python = [LAMBDA_PYTHON.parents[1], *_home(LAMBDA_PYTHON)]
+        file_system = lambda_file_system(built, [rie.parent, *python, *visible])
         self._folder = tempfile.TemporaryDirectory(prefix="image-ingest-emulator-")
         self._port, api = _free_ports()
         self._log = Path(self._folder.name, "log")
         self._read = 0
         self.limit: MemoryLimit = memory_limit()
-        rie = _emulator()
-        file_system = lambda_file_system(built, [rie.parent, _PYTHON.parents[1], *_home(_PYTHON), *visible])
         addresses = [f"--runtime-interface-emulator-address=127.0.0.1:{self._port}"]
         addresses += [f"--runtime-api-address=127.0.0.1:{api}"]
-        runtime = [str(_PYTHON), "-m", "awslambdaric", "image_ingest.app.lambda_handler"]
+        runtime = [str(LAMBDA_PYTHON), "-m", "awslambdaric", "image_ingest.app.lambda_handler"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*self.limit.launcher, *file_system, str(rie), *addresses, *runtime],
-                env=_environment(seconds) | dict(environment),
+                [*self.limit.launcher, *file_system.command, str(rie), *addresses, *runtime],
+                env=_environment(file_system, seconds) | dict(environment),
+                cwd=built.function,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -118,7 +119,7 @@ class Emulator:
 
     def worker(self) -> int:
         """The process that runs the function now; it must have been invoked."""
-        return next(pid for pid in descendants(self._process.pid) if _command(pid)[:1] == [bytes(_PYTHON)])
+        return next(pid for pid in descendants(self._process.pid) if _command(pid)[:1] == [bytes(LAMBDA_PYTHON)])
 
     def kill_worker(self) -> None:
         """The function's process dies at once."""
@@ -129,12 +130,12 @@ class Emulator:
         os.kill(self.worker(), signal.SIGSTOP)
 
 
-def _environment(seconds: int) -> dict[str, str]:
+def _environment(file_system: FileSystem, seconds: int) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
-        "PYTHONPATH": "/opt/python",
-        "LAMBDA_TASK_ROOT": "/var/task",
+        "PYTHONPATH": str(file_system.opt / "python"),
+        "LAMBDA_TASK_ROOT": str(file_system.task),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",  # Lambda says so; the emulator alone does not
         "AWS_LAMBDA_FUNCTION_NAME": "image-ingest",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(seconds),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from tools.chromium import find_chromium
 
 Theme = Literal["light", "dark"]
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",  # tests run as root in containers
@@ -59,19 +57,12 @@ _FAINT_TEXTS = """() => {
 }"""
 
 
-def chromium_path() -> str:
-    """Where Chromium is (CHROMIUM says it outright); fails the test where there is none."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-    if found is None:
-        pytest.fail("There is no Chromium. Install it (apt-get install -y chromium), or name one: CHROMIUM=path.")
-    return found
-
-
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser with an empty profile."""
+    """A browser with an empty profile. Raises Unavailable where there is no Chromium."""
+    executable = find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=_FLAGS)
         try:
             yield browser
         finally:

@@ -22,6 +22,7 @@ from sandbox.demo.album import make_album
 from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
 from tests.lambda_runtime.build_artifacts import Built, digests, this_machine
+from tests.lambda_runtime.processes import isolate
 from tests.lambda_runtime.runtime import Emulator
 from tests.lambda_runtime.trigger import Trigger, emulator, take_over
 from tests.support.sandbox_stacks import deploy
@@ -122,7 +123,14 @@ def test_the_album_arrives_and_the_code_folders_stay_as_they_were(stage: Stage, 
         settled = send_samples(scene.stack, make_album(), lambda _: None)
     assert find_mismatches(scene.stack, scene.superoffice, settled) == {}
     assert (digests(package.function), digests(package.layer)) == before
-    options = mount_options(scene.emulator.worker())
+
+
+def test_the_function_cannot_write_to_its_code(built: dict[str, Built]) -> None:
+    package = built[this_machine()]
+    isolate(package)
+    with Emulator(package, {"AWS_REGION": "eu-north-1"}) as lambda_:
+        lambda_.invoke({"Records": []})
+        options = mount_options(lambda_.worker())
     assert {place: options[place][0] for place in ("/var/task", "/opt", "/opt/python")} == {
         "/var/task": "ro",
         "/opt": "ro",
