@@ -6,7 +6,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_-]{1,63})*|[0-9a-f:.]+")
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_-]{1,63})*")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@-]*)*")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ONLINE_DOMAIN = ".superoffice.com"
@@ -29,13 +29,21 @@ def parse_web_address(text: str) -> str:
         raise ValueError("must not contain a user name or password")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
         raise ValueError("must not have a query or fragment")
-    if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host) or not _PATH.fullmatch(parts.path):
+    if parts.scheme not in _DEFAULT_PORTS or not _is_host(host) or not _PATH.fullmatch(parts.path):
         raise ValueError("must be a web address such as https://crm.example.com/SuperOffice/api")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must start with https:// (plain http is for loopback hosts only)")
     name = f"[{host}]" if ":" in host else host
     netloc = name if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{name}:{port}"
     return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an IP address or a name; a name never ends in a number."""
+    try:
+        return getattr(ipaddress.ip_address(host), "scope_id", None) is None
+    except ValueError:
+        return _NAME.fullmatch(host) is not None and not host.rpartition(".")[2].isdigit()
 
 
 def parse_api_address(text: str) -> str:

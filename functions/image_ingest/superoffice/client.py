@@ -67,7 +67,7 @@ class _Access:
         self, secret: Secret, pacer: Pacer, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
         self.secret = secret
-        self.transport = Transport(secret.ca_bundle, pacer, sleep)
+        self.transport = Transport(secret.ca_bundle, pacer, clock, sleep)
         self.tenant = Tenant(secret, self.transport, clock)
         self.credentials = create_credential_source(secret, self.transport, clock)
 

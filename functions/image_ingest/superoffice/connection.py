@@ -15,7 +15,7 @@ from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, parse_headers
 from typing import Any
 
 import requests
@@ -26,6 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 _CONNECT_SECONDS = 5.0
+_IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without either end noticing
 _BODY_LIMIT = 65_536  # bytes; the longest expected response, a key set, is far shorter
 _SEND_PIECE = 16_384  # bytes; one TLS record, so that one wait sends it
 
@@ -68,10 +69,11 @@ class TimedOut(Lost):
 
 @dataclass(frozen=True)
 class _Exchange:
-    """What connections need to know of the exchange under way: when it must end, and whom to tell of sent bytes."""
+    """What connections need to know of the exchange under way: when it must end, and what to call for sent bytes."""
 
     end: float
     on_sent: Callable[[], None]
+    clock: Callable[[], float]
 
     @property
     def seconds_left(self) -> float:
@@ -92,10 +94,11 @@ def create_tls_context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 class Connections:
-    """The open connections of one secret; they are reused."""
+    """The open connections of one secret; they are reused until they have been idle for 30 s."""
 
-    def __init__(self, ca_bundle: str | None) -> None:
+    def __init__(self, ca_bundle: str | None, clock: Callable[[], float] = time.time) -> None:
         self._ca_bundle = ca_bundle
+        self._clock = clock
         self._plain = _Adapter(None)
 
     def exchange(self, request: Request, seconds: float, on_sent: Callable[[], None]) -> Response:
@@ -103,7 +106,7 @@ class Connections:
 
         Raises NotConnected, Lost, TimedOut.
         """
-        exchange = _Exchange(time.monotonic() + seconds, on_sent)
+        exchange = _Exchange(time.monotonic() + seconds, on_sent, self._clock)
         token = _exchange.set(exchange)
         try:
             return self._read_response(request, seconds)
@@ -166,9 +169,27 @@ class _TimedResponse(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """The final status line; http.client itself skips 100 only."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed leaves it out
+            if not 100 <= status <= 199:
+                return version, status, reason
+            parse_headers(self.fp)
+
 
 class _TimedConnection(HTTPConnection):
     response_class = _TimedResponse
+    _used_at = (0.0, 0.0)
+
+    def note_use(self) -> None:
+        """Starts the idle time."""
+        self._used_at = _read_clocks()
+
+    def close_if_idle(self) -> None:
+        """Closes the connection if it was idle for too long, so that the next request opens a new one."""
+        if any(now - then >= _IDLE_SECONDS for now, then in zip(_read_clocks(), self._used_at, strict=True)):
+            self.close()
 
     def connect(self) -> None:
         try:
@@ -193,12 +214,31 @@ class _TimedTlsConnection(_TimedConnection, HTTPSConnection):
     pass
 
 
-class _PlainPool(HTTPConnectionPool):
+class _IdleRule(HTTPConnectionPool):
+    """A pool that does not reuse a connection that was idle for too long."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        connection.close_if_idle()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.note_use()
+        super()._put_conn(conn)
+
+
+class _PlainPool(_IdleRule):
     ConnectionCls = _TimedConnection
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(_IdleRule, HTTPSConnectionPool):
     ConnectionCls = _TimedTlsConnection
+
+
+def _read_clocks() -> tuple[float, float]:
+    """Both clocks, because either may stand still while Lambda keeps the environment frozen."""
+    return time.monotonic(), _exchange.get().clock()
 
 
 def _list_causes(error: BaseException) -> list[BaseException]:

@@ -38,10 +38,16 @@ class Calls:
 class Transport:
     """Sends the requests of one secret."""
 
-    def __init__(self, ca_bundle: str | None, pacer: Pacer, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        ca_bundle: str | None,
+        pacer: Pacer,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._pacer = pacer
         self._sleep = sleep
-        self._connections = Connections(ca_bundle)
+        self._connections = Connections(ca_bundle, clock)
 
     def send(self, request: Request, deadline: Deadline, calls: Calls) -> Response:
         """The response, after short retries of what a second try can solve at once.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from tests.support.superoffice_client import (
     stand_in,  # noqa: F401 - the fixture "so"
     worker_of,
 )
-from tests.support.superoffice_sockets import read_request, scripted_server
+from tests.support.superoffice_sockets import Conversation, read_request, scripted_server
 
 ENDLESS = b"5" * 1_000_000  # dripping, it takes longer than any test run
 
@@ -202,6 +203,83 @@ def test_a_connection_kept_open_that_died_meanwhile_is_replaced() -> None:
         assert worker.put() == 59
         assert worker.put(calls=calls) == 59
     assert calls.count == 2
+
+
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n59"
+
+
+def answer_once_then(rest: Conversation) -> Conversation:
+    """One request is answered, and the connection stays open; what comes next on it is the other conversation."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        read_request(connection)
+        connection.sendall(WHOLE)
+        rest(connection, over)
+
+    return talk
+
+
+def reset(connection: socket.socket, _over: threading.Event) -> None:
+    """What a load balancer does to a connection that it has forgotten."""
+    connection.recv(1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def stay_silent(_connection: socket.socket, over: threading.Event) -> None:
+    """What a NAT gateway does to a connection that it has forgotten."""
+    over.wait(30)
+
+
+@pytest.mark.parametrize("forgotten", [reset, stay_silent])
+def test_a_connection_that_was_idle_for_half_a_minute_is_not_used_again(forgotten: Conversation) -> None:
+    with scripted_server(answer_once_then(forgotten), answer_once_then(stay_silent)) as address:
+        worker = basic(address)
+        worker.put()
+        worker.clock.offset += 30
+        calls = Calls()
+        assert worker.put(calls=calls, seconds=5) == 59
+    assert (calls.count, calls.in_doubt) == (1, False)
+
+
+def test_a_connection_is_reused_before_that() -> None:
+    opened: list[bytes] = []
+
+    def answer_twice(connection: socket.socket, over: threading.Event) -> None:
+        opened.append(read_request(connection))
+        connection.sendall(WHOLE)
+        answer_once_then(stay_silent)(connection, over)
+
+    with scripted_server(answer_twice) as address:
+        worker = basic(address)
+        worker.put()
+        worker.clock.offset += 29
+        worker.put()
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("informational", [100, 102, 103, 199])
+def test_informational_responses_are_skipped(informational: int) -> None:
+    def inform(connection: socket.socket, over: threading.Event) -> None:
+        read_request(connection)
+        hint = f"HTTP/1.1 {informational} Wait\r\nLink: </style.css>; rel=preload\r\n\r\n".encode()
+        connection.sendall(hint * 3 + WHOLE)
+        over.wait(30)
+
+    with scripted_server(inform) as address:
+        calls = Calls()
+        assert basic(address).put(calls=calls) == 59
+    assert (calls.count, calls.status) == (1, 200)
+
+
+def test_endless_informational_responses_do_not_outlive_the_deadline() -> None:
+    def inform(connection: socket.socket, over: threading.Event) -> None:
+        read_request(connection)
+        while not over.wait(0.01):
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+
+    with scripted_server(inform) as address:
+        assert deferred_by(basic(address), seconds=0.8).in_doubt
 
 
 def test_a_body_that_breaks_off_is_no_answer(so: StandIn) -> None:
