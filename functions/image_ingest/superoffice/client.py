@@ -173,8 +173,8 @@ class SuperOffice:
         access = self._open(deadline)
         renewed = relocated = False
         while True:
-            credential = access.credentials.get(deadline, calls)
             api = access.tenant.find_api(deadline, calls)
+            credential = _log_in(access, api, deadline, calls)
             response = _send(access, api, _complete(request, api, credential), deadline, calls)
             if response.status in _REFUSED and not renewed and access.credentials.may_renew(credential):
                 renewed = True
@@ -242,6 +242,16 @@ def _complete(request: ApiRequest, api: str, credential: Credential) -> Request:
     url = f"{api}/{request.path}" if request.path else api
     headers = {"Accept": "application/json", **request.headers, **credential.headers}
     return Request(request.method, url, headers, request.body)
+
+
+def _log_in(access: _Access, api: str, deadline: Deadline, calls: Calls) -> Credential:
+    """The credential; if the login is refused because the tenant has stopped, it fails as a stopped tenant does."""
+    try:
+        return access.credentials.get(deadline, calls)
+    except Deferred as refused:
+        if refused.code == "credentials.invalid":
+            access.tenant.confirm(api, deadline, calls)
+        raise
 
 
 def _send(access: _Access, api: str, request: Request, deadline: Deadline, calls: Calls) -> Response:

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar, cast
 
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.address import parse_api_address, parse_web_address
+from image_ingest.superoffice.address import get_host, is_online, parse_api_address, parse_web_address
 
 _T = TypeVar("_T")
 
@@ -258,9 +258,10 @@ class _Reader:
 
 def _parse_base_url(value: str) -> str:
     address = parse_web_address(value.strip())
-    if re.search(r"/v1/[A-Za-z]+[0-9]+\Z", address, re.IGNORECASE):
+    if is_online(get_host(address)) or re.search(r"/v1/[A-Za-z]+[0-9]+\Z", address, re.IGNORECASE):
         raise ValueError(
-            "has a context identifier after v1; it belongs before api: https://online3.superoffice.com/Cust12345/api"
+            "must not be an address of SuperOffice Online, because tenants move between hosts there; "
+            "give environment (such as online) and context_identifier (such as Cust12345) in its place"
         )
     return parse_api_address(address)
 

@@ -14,14 +14,16 @@ from image_ingest.superoffice.responses import build_unexpected, parse_timestamp
 from image_ingest.superoffice.secret_schema import Secret
 from image_ingest.superoffice.transport import Calls, Transport
 
-_UNDATED_SECONDS = 600  # how long an address without ValidUntil is kept
+_UNDATED_SECONDS = 600  # how long an address is kept whose ValidUntil is missing or past
+_LONGEST_PAUSE = 900  # seconds; a tenant that is not running may run again long before its ValidUntil
 _RUNNING = ("Running", "OnlineMaintenance")
 _MEANINGS = {
     "Deleted": "it was deleted; point the secret to another tenant",
     "Deleting": "it is being deleted; point the secret to another tenant",
     "Suspended": "it is suspended; ask SuperOffice why",
     "OfflineMaintenance": "it is in maintenance, usually for minutes",
-    "MigrationPending": "it is about to be moved",
+    "MigrationPending": "its migration to Online is not finished, which can take days or weeks",
+    "Unknown": "SuperOffice does not say more",
     "Provisioning": "it is being set up",
 }
 
@@ -36,6 +38,7 @@ class Tenant:
         self._lock = threading.Lock()
         self._api: str | None = None
         self._valid_until = 0.0
+        self._asked_for: Calls | None = None
 
     @property
     def moves(self) -> bool:
@@ -60,23 +63,30 @@ class Tenant:
         if self._api == api:
             self._valid_until = 0.0
 
+    def confirm(self, api: str, deadline: Deadline, calls: Calls) -> None:
+        """Asks the state service again, unless it was asked for these calls already. Raises as find_api does."""
+        if self.moves and self._asked_for is not calls:
+            self.forget(api)
+            self.find_api(deadline, calls)
+
     def _look_up(self, deadline: Deadline, calls: Calls) -> str:
+        self._asked_for = calls
         name = self._secret.context_identifier or ""
         url = f"{self._secret.login}/api/state/{name}"
         response = self._transport.send(Request("GET", url, {"Accept": "application/json"}), deadline, calls)
         if response.status == 404:
-            raise Deferred(
-                "credentials.invalid",
-                f"SuperOffice knows no tenant {name} at {get_host(url)}: check context_identifier and environment.",
-            )
+            raise _build_unknown_tenant(name, url)
         state = read_service_object(response, "state service", self._secret.redact, self._clock())
         said_name = state.get("ContextIdentifier")
         if isinstance(said_name, str) and said_name.lower() != name.lower():
             raise build_unexpected("state service", "is about another tenant")
-        valid_until = parse_timestamp(state.get("ValidUntil"))
-        _check_running(state, None if valid_until is None else valid_until - self._clock())
-        self._valid_until = valid_until if valid_until is not None else self._clock() + _UNDATED_SECONDS
-        return self._check_address(state.get("Api"))
+        if state.get("State") == "Unknown" and not state.get("Api"):
+            raise _build_unknown_tenant(name, url)
+        seconds = (parse_timestamp(state.get("ValidUntil")) or 0.0) - self._clock()
+        _check_running(state, seconds)
+        address = self._check_address(state.get("Api"))
+        self._valid_until = self._clock() + (seconds if seconds > 0 else _UNDATED_SECONDS)
+        return address
 
     def _check_address(self, api: object) -> str:
         """Credentials go to SuperOffice's own hosts and to the operator's login host, nowhere else."""
@@ -95,7 +105,15 @@ class Tenant:
         return address
 
 
-def _check_running(state: dict[str, object], wait: float | None) -> None:
+def _build_unknown_tenant(name: str, url: str) -> Deferred:
+    return Deferred(
+        "credentials.invalid",
+        f"SuperOffice knows no tenant {name} at {get_host(url)}: check context_identifier and environment.",
+    )
+
+
+def _check_running(state: dict[str, object], seconds: float) -> None:
+    """Raises Deferred `superoffice.unavailable`; `seconds`: how long SuperOffice says that the state is valid."""
     named = state.get("State")
     name = named if isinstance(named, str) and named.isalpha() and len(named) <= 40 else "unnamed"
     running = state.get("IsRunning", name in _RUNNING)
@@ -105,5 +123,5 @@ def _check_running(state: dict[str, object], wait: float | None) -> None:
     raise Deferred(
         "superoffice.unavailable",
         f"The SuperOffice tenant is not running, its state is {name}{meaning}.",
-        retry_after=wait if wait is not None and wait > 0 else None,
+        retry_after=min(seconds, _LONGEST_PAUSE) if seconds > 0 else None,
     )

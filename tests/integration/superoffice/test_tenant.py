@@ -98,6 +98,56 @@ def test_a_tenant_that_does_not_run_defers_without_a_put(so: StandIn, state: str
     assert so.state_lookups == 2
 
 
+@pytest.mark.parametrize("auth", ["system_user", "refresh_token"])
+def test_a_tenant_that_does_not_run_is_not_logged_in_to(so: StandIn, auth: str) -> None:
+    so.set_state("Suspended")
+    so.revoke_credentials("Denied")
+    refused = deferred_by(worker_of(so, auth))
+    assert refused.code == "superoffice.unavailable"
+    assert "its state is Suspended" in refused.message
+    assert (so.authentications, puts(so), so.state_lookups) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("auth", ["system_user", "refresh_token"])
+def test_a_tenant_that_stopped_while_its_address_was_kept_is_reported_as_stopped(so: StandIn, auth: str) -> None:
+    worker = worker_of(so, auth)
+    worker.put()
+    so.set_state("Suspended")
+    so.revoke_credentials("Denied")
+    so.fail(times=1, status=401)
+    refused = deferred_by(worker)
+    assert refused.code == "superoffice.unavailable"
+    assert "its state is Suspended" in refused.message
+
+
+def test_a_refused_login_to_a_running_tenant_asks_for_the_state_once(so: StandIn) -> None:
+    so.revoke_credentials("Denied")
+    assert deferred_by(worker_of(so, "system_user")).code == "credentials.invalid"
+    assert so.state_lookups == 1
+
+
+@pytest.mark.parametrize(("valid_seconds", "retry_after"), [(12 * 3600, 900), (899, 899), (-60, None), (0, None)])
+def test_a_tenant_that_does_not_run_is_asked_for_again_after_a_quarter_of_an_hour_at_the_latest(
+    so: StandIn, valid_seconds: float, retry_after: float | None
+) -> None:
+    so.set_state("OfflineMaintenance", valid_seconds=valid_seconds)
+    assert deferred_by(worker_of(so, "bearer")).retry_after == (retry_after and pytest.approx(retry_after, abs=5))
+
+
+@pytest.mark.parametrize("valid_seconds", [-3600, 0])
+def test_a_valid_until_in_the_past_does_not_cost_a_lookup_for_each_upload(so: StandIn, valid_seconds: float) -> None:
+    so.world.tenant.valid_seconds = valid_seconds
+    worker = worker_of(so, "bearer")
+    for _ in range(5):
+        worker.put()
+    worker.clock.offset += 590
+    worker.put()
+    assert so.state_lookups == 1
+    worker.clock.offset += 20
+    worker.put()
+    assert so.state_lookups == 2
+
+
 def test_deleted_and_suspended_tenants_are_named_as_such(so: StandIn) -> None:
     so.set_state("Deleted")
     assert "it was deleted" in deferred_by(worker_of(so, "bearer")).message
@@ -134,6 +184,14 @@ def test_an_unknown_tenant_is_an_invalid_credential(so: StandIn) -> None:
     refused = deferred_by(Worker(secret))
     assert refused.code == "credentials.invalid"
     assert "check context_identifier and environment" in refused.message
+
+
+@pytest.mark.parametrize("api", [None, ""])
+def test_an_unknown_tenant_may_be_a_state_too(so: StandIn, api: str | None) -> None:
+    answered(so, State="Unknown", IsRunning=False, Api=api)
+    refused = deferred_by(worker_of(so, "bearer"))
+    assert refused.code == "credentials.invalid"
+    assert "knows no tenant Cust12345" in refused.message
 
 
 def answered(so: StandIn, **changed: Any) -> None:

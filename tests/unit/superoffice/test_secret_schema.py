@@ -152,7 +152,6 @@ def test_an_unknown_auth_names_the_known_ones_and_the_other_problems(auth: Any) 
         ("http://localhost:9000/api", "http://localhost:9000/api"),
         ("http://127.3.2.1/api", "http://127.3.2.1/api"),
         ("http://[::1]:80/api", "http://[::1]/api"),
-        ("https://online3.superoffice.com/Cust12345/api", "https://online3.superoffice.com/Cust12345/api"),
     ],
 )
 def test_base_urls_are_normalised(given: str, kept: str) -> None:
@@ -199,10 +198,22 @@ def test_base_urls_that_are_refused(given: str) -> None:
     assert "base_url" in problem(**scheme("basic"), base_url=given)
 
 
-def test_a_context_identifier_after_v1_has_a_message_of_its_own() -> None:
-    message = problem(**scheme("bearer"), base_url="https://online3.superoffice.com/api/v1/Cust12345")
-    assert "context identifier after v1" in message
-    assert "https://online3.superoffice.com/Cust12345/api" in message
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://online3.superoffice.com/Cust12345/api",
+        "https://ONLINE3.superoffice.com:443/Cust12345/api/v1",
+        "https://app.superoffice.com/Cust12345/api",
+        "https://sod.superoffice.com/Cust12345/api",
+        "https://online3.superoffice.com/api/v1/Cust12345",
+        "https://crm.example.com/api/v1/Cust12345",
+    ],
+)
+@pytest.mark.parametrize("place", [{}, ONLINE])
+def test_an_address_of_superoffice_online_is_refused_with_advice(base_url: str, place: dict[str, str]) -> None:
+    message = problem(**scheme("bearer"), **place, base_url=base_url)
+    assert "base_url must not be an address of SuperOffice Online" in message
+    assert "give environment (such as online) and context_identifier" in message
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "bell\x07", "naïve", "zero\u200bwidth"])
