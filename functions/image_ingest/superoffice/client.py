@@ -82,7 +82,7 @@ class _Exchange:
     credential: Credential
 
     def redact(self, text: str) -> str:
-        return self.credential.redact(self.access.secret.redact(text))
+        return self.access.secret.redact(text, *self.credential.list_confidential())
 
 
 class SuperOffice:

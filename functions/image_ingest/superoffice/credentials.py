@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +15,6 @@ from image_ingest.deadline import Deadline
 from image_ingest.superoffice.connection import Request
 from image_ingest.superoffice.responses import build_unexpected, read_service_object
 from image_ingest.superoffice.secret_schema import (
-    SHORTEST_REDACTED,
     Basic,
     Bearer,
     RefreshToken,
@@ -23,6 +22,7 @@ from image_ingest.superoffice.secret_schema import (
     Session,
     SystemUser,
     Ticket,
+    list_cookie_values,
 )
 from image_ingest.superoffice.transport import Calls, Transport
 
@@ -41,12 +41,13 @@ class Credential:
     lasts: float = float("inf")
     slides: bool = False
 
-    def redact(self, text: str) -> str:
-        """The text without the credential, in case SuperOffice repeated it."""
-        for value in self.headers.values():
-            token = value.rpartition(" ")[2]
-            text = text.replace(token, "***") if len(token) >= SHORTEST_REDACTED else text
-        return text
+    def list_confidential(self) -> Iterator[str]:
+        """What must not be repeated of the headers: neither the scheme's name nor a cookie's is confidential."""
+        for name, value in self.headers.items():
+            if name == "Cookie":
+                yield from list_cookie_values(value)
+            else:
+                yield value.partition(" ")[2] if name == "Authorization" else value
 
 
 Obtain = Callable[[Deadline, Calls], Credential]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from image_ingest.errors import Deferred
 from image_ingest.superoffice.address import get_host, is_online, parse_api_address, parse_web_address
+from image_ingest.superoffice.redaction import redact
 
 _T = TypeVar("_T")
 
@@ -25,7 +26,8 @@ _ENVIRONMENTS = {
 _COMMON = {"auth", "base_url", "environment", "context_identifier", "login_url", "ca_bundle"}
 _VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-SHORTEST_REDACTED = 4  # characters; shorter values would blank out ordinary words
+_SHORTEST_KEY_LINE = 12  # characters; what is shorter are names and labels
+_NOT_CONFIDENTIAL = {"redirect_uri"}
 
 
 class _Masked:
@@ -129,12 +131,35 @@ class Secret:
         """The tenant's name in the form that is compared: as SuperOffice spells it (Cust12345), else base_url."""
         return self.context_identifier.capitalize() if self.context_identifier else self.base_url or ""
 
-    def redact(self, text: str) -> str:
-        """The text without any of the secret's values, in case SuperOffice repeated one."""
-        values = (getattr(self.scheme, field.name) for field in fields(self.scheme))
-        for value in sorted((v for v in values if v and len(v) >= SHORTEST_REDACTED), key=len, reverse=True):
-            text = text.replace(value, "***")
-        return text
+    def redact(self, text: str, *sent: str) -> str:
+        """The text without the secret's values and what else was sent, in case SuperOffice repeated one of them."""
+        return redact(text, [*self._list_confidential(), *sent])
+
+    def _list_confidential(self) -> Iterator[str]:
+        for field in fields(self.scheme):
+            value = getattr(self.scheme, field.name)
+            if not value or field.name in _NOT_CONFIDENTIAL:
+                continue
+            if field.name == "cookie":
+                yield from list_cookie_values(value)
+            elif field.name == "private_key":
+                yield from _list_key_lines(value)
+            else:
+                yield value
+
+
+def list_cookie_values(cookies: str) -> Iterator[str]:
+    """The values in a Cookie header."""
+    for cookie in cookies.split(";"):
+        name, separator, value = cookie.strip().partition("=")
+        yield value if separator else name
+
+
+def _list_key_lines(key: str) -> Iterator[str]:
+    """A private key's parts: the lines of a PEM, the numbers of an XML."""
+    for part in re.split(r"\\[rn]|[\s<>]+", key):
+        if len(part) >= _SHORTEST_KEY_LINE and not part.startswith("-"):
+            yield part
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,9 @@ class SystemUserLogin:
         return f"{text}.{base64.b64encode(signature).decode()}"
 
     def _exchange_token(self, deadline: Deadline, calls: Calls) -> str:
+        signed = self.sign_token()
         body = {
-            "SignedSystemToken": self.sign_token(),
+            "SignedSystemToken": signed,
             "ApplicationToken": self._scheme.client_secret,
             "ContextIdentifier": self._secret.context_identifier,
             "ReturnTokenType": "JWT",
@@ -78,19 +79,23 @@ class SystemUserLogin:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         url = f"{self._secret.login}/Login/api/PartnerSystemUser/Authenticate"
         response = self._transport.send(Request("POST", url, headers, json.dumps(body).encode()), deadline, calls)
-        result = read_service_object(response, "login service", self._secret.redact, self._clock())
+
+        def redact_sent(text: str) -> str:
+            return self._secret.redact(text, signed)
+
+        result = read_service_object(response, "login service", redact_sent, self._clock())
         if result.get("IsSuccessful") is not True:
-            raise self._build_login_refusal(result)
+            raise self._build_login_refusal(result, redact_sent)
         token = result.get("Token")
         if not isinstance(token, str):
             raise build_unexpected("login service", "contains no token")
         return token
 
-    def _build_login_refusal(self, result: dict[str, Any]) -> Deferred:
+    def _build_login_refusal(self, result: dict[str, Any], redact_sent: Callable[[str], str]) -> Deferred:
         if "IsSuccessful" not in result:
             return build_unexpected("login service", "does not say whether the login succeeded")
         said = result.get("ErrorMessage")
-        reason = quote_text(said, self._secret.redact) if isinstance(said, str) else ""
+        reason = quote_text(said, redact_sent) if isinstance(said, str) else ""
         meanings = [text for word, text in REASONS.items() if re.search(rf"\b{word}\b", reason, re.IGNORECASE)]
         meaning = f" ({'; '.join(meanings)})" if meanings else ""
         note = self._describe_clock() if REASONS["InvalidTimestamp"] in meanings else ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -276,6 +278,51 @@ def test_secrets_never_reach_logs_or_exceptions(
     for call in so.calls:
         secrets |= {call.headers[name].rpartition(" ")[2] for name in CREDENTIAL_HEADERS if name in call.headers}
     assert [secret for secret in secrets if secret in said or secret in caplog.text] == []
+
+
+ECHOES: dict[str, Callable[[str], str]] = {
+    "cut short": lambda value: value[: max(8, len(value) // 2)],
+    "the end": lambda value: value[-9:],
+    "HTML": lambda value: "".join(f"&#{ord(letter)};" for letter in value),
+    "URL": lambda value: quote("".join(value), safe="").replace("-", "%2D"),
+    "base64": lambda value: base64.b64encode(value.encode()).decode().rstrip("="),
+}
+
+
+@pytest.mark.parametrize("form", ECHOES)
+@pytest.mark.parametrize("auth", AUTHS)
+def test_parts_and_encoded_forms_of_a_credential_do_not_reach_the_message(so: StandIn, auth: str, form: str) -> None:
+    so.world.users.cookie = "first=c00kie-one-1; SoSession=c00kie-two-2; last=c00kie-three-3"
+    so.world.users.password = "pæss&w/rd <0>"
+    document = so.secret(auth)
+    worker = Worker(document)
+    worker.put()
+    put = so.called("PUT")[-1]
+    values = [str(value) for name, value in document.items() if name not in PUBLIC | {"cookie", "private_key"}]
+    values += [put.headers[name].rpartition(" ")[2] for name in CREDENTIAL_HEADERS[:2] if name in put.headers]
+    values += ["c00kie-one-1", "c00kie-two-2", "c00kie-three-3"] if auth == "session" else []
+    echoes = [ECHOES[form](value) for value in values]
+    said = json.dumps({"Error": True, "ErrorMessage": " and ".join(echoes)})
+    so.fail(status=400, body=said, headers=JSON)
+    with pytest.raises(Rejected) as caught:
+        worker.put()
+    assert [echo for echo in echoes if echo in caught.value.message] == []
+    assert "*** and ***" in caught.value.message or len(echoes) == 1
+
+
+@pytest.mark.parametrize("password", ["x", "a1", "abc", "hunt"])
+def test_a_short_password_does_not_reach_the_message(so: StandIn, password: str) -> None:
+    so.world.users.password = password
+    so.fail(status=400, body=json.dumps({"ErrorMessage": f"Wrong password: {password}."}), headers=JSON)
+    with pytest.raises(Rejected, match=r"400: Wrong password: \*\*\*\.$"):
+        worker_of(so).put()
+
+
+def test_the_signature_of_a_login_does_not_reach_the_message(so: StandIn) -> None:
+    so.fail(path="/Authenticate", status=400, echoes=True)
+    message = deferred_by(worker_of(so, "system_user")).message
+    assert "credentials.invalid" not in message
+    assert '"SignedSystemToken": "***"' in message
 
 
 def shown_by(worker: Worker) -> str:
