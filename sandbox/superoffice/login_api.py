@@ -19,6 +19,7 @@ from sandbox.superoffice.state import State
 
 _CLAIMS = "http://schemes.superoffice.net/identity/"
 _SERIAL = "1234567890"
+_X5T = "NjVBRjY5MDlCMUIwNzU4RTA2QzZFMDQ4QzQ2MDAyQjVDNjk1RTM2Qg"  # a thumbprint that no published key has
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
@@ -29,7 +30,7 @@ def make_login_api(state: State, address: Callable[[], str]) -> Blueprint:
     @api.get("/api/state/<name>")
     def get_state(name: str) -> Response:
         if name.lower() != state.tenant.name.lower():
-            return Response(status=404)
+            return _describe_unknown(state, name)
         return jsonify(_describe_tenant(state, address()))
 
     @api.post("/Login/api/PartnerSystemUser/Authenticate")
@@ -67,7 +68,15 @@ def _describe_tenant(state: State, address: str) -> dict[str, Any]:
         "IsRunning": state.tenant.running,
         "ValidUntil": f"{until:%Y-%m-%dT%H:%M:%S.%f}5Z",
         "Api": state.tenant.api or api,
+        "Version": "11.1.6000.1",
     }
+
+
+def _describe_unknown(state: State, name: str) -> Response:
+    if state.unknown_tenant_status == 404:
+        return Response(status=404)
+    unknown = {"Endpoint": None, "State": "Unknown", "IsRunning": False, "ValidUntil": "0001-01-01T00:00:00"}
+    return jsonify({"ContextIdentifier": name, **unknown, "Api": None, "Version": None})
 
 
 def _find_refusal(state: State, content: dict[str, Any]) -> str | None:
@@ -106,7 +115,7 @@ def _make_token(state: State, address: str) -> str:
         f"{_CLAIMS}webapi_url": locate_api(state, address),
     }
     claims = {name: value for name, value in (claims | state.claims).items() if value is not None}
-    headers = {"kid": state.token_kid} if state.token_kid else {}
+    headers = {"kid": state.token_kid} if state.token_kid is not None else {"x5t": _X5T}
     return jwt.encode(claims, get_private_pem(state.signing_key), "RS256", headers=headers)
 
 
@@ -121,6 +130,8 @@ def _renew_token(state: State) -> Response:
         return _refuse_token("invalid_grant", state.refuse_logins or "The refresh token is not valid.")
     if (form.get("client_id"), form.get("client_secret")) != (users.client_id, users.client_secret):
         return _refuse_token("invalid_client", "The client is not known.")
+    if form.get("redirect_uri") != users.redirect_uri:
+        return _refuse_token("invalid_request", "The redirect_uri is not the one that is registered.")
     if form.get("grant_type") != "refresh_token":
         return _refuse_token("unsupported_grant_type", "Only refresh_token is supported here.")
     return jsonify(

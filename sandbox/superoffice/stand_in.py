@@ -111,7 +111,8 @@ class StandIn:
         if auth == "session":
             return {"cookie": users.cookie, "xsrf_token": users.xsrf_token}
         if auth == "refresh_token":
-            return {name: getattr(users, name) for name in ("client_id", "client_secret", "refresh_token")}
+            names = ("client_id", "client_secret", "refresh_token", "redirect_uri")
+            return {name: value for name in names if (value := getattr(users, name))}
         if auth == "system_user":
             key = get_private_pem("partner")
             return {name: getattr(users, name) for name in ("client_secret", "system_user_token")} | {

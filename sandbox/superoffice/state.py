@@ -46,6 +46,7 @@ class Users:
     client_id: str = field(default_factory=lambda: secrets.token_hex(16))
     client_secret: str = field(default_factory=lambda: f"app-{secrets.token_hex(16)}")
     refresh_token: str = field(default_factory=lambda: f"refresh-{secrets.token_hex(16)}")
+    redirect_uri: str | None = None  # registered for the app, and then required
     system_user_token: str = field(default_factory=lambda: f"Ingest-{secrets.token_hex(8)}")
     cookie: str = field(default_factory=lambda: f"SoSession={secrets.token_hex(16)}")
     xsrf_token: str = field(default_factory=lambda: f"xsrf-{secrets.token_hex(16)}")
@@ -78,8 +79,9 @@ class State:
     keeps_blob_ids: bool = False
     clock_offset: float = 0.0
     token_seconds: float = 3600.0
+    unknown_tenant_status: int = 200  # with the state Unknown; or 404
     refuse_logins: str | None = None  # a reason such as Revoked
-    token_kid: str | None = "key-2"  # the signing key that tokens name; None: they name none
+    token_kid: str | None = "key-2"  # the signing key that tokens name; None: they have x5t instead
     signing_key: str = "key-2"
     published_keys: tuple[str, ...] = ("key-1", "key-2")
     claims: dict[str, object] = field(default_factory=dict)  # replace a token's true claims; None omits one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import threading
 import time
@@ -156,5 +157,16 @@ def _read_access_token(tokens: Mapping[str, Any]) -> Credential:
     token, seconds = tokens.get("access_token"), tokens.get("expires_in")
     if not isinstance(token, str) or not _HEADER_TOKEN.fullmatch(token):
         raise build_unexpected("login service", "contains no access token")
-    lasts = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else _SHORTEST_TOKEN_SECONDS
+    lasts = _read_seconds(seconds) or _SHORTEST_TOKEN_SECONDS
     return Credential({"Authorization": f"Bearer {token}"}, lasts - min(60.0, lasts / 10))
+
+
+def _read_seconds(value: object) -> float | None:
+    """A positive number of seconds, given as a number or as text; None if it is none."""
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < math.inf else None

@@ -5,22 +5,30 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
+    RSAPrivateNumbers,
+    RSAPublicNumbers,
+    rsa_crt_dmp1,
+    rsa_crt_dmq1,
+    rsa_crt_iqmp,
+)
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 _LEAST_BITS = 1024
 _XML = re.compile(r"\s*(?:<\?xml[^<>]*\?>\s*)?<RSAKeyValue>(.*)</RSAKeyValue>\s*", re.DOTALL)
 _ELEMENT = re.compile(r"\s*<([A-Za-z]+)>([A-Za-z0-9+/=\s]*)</\1>\s*")
-_PARTS = ("Modulus", "Exponent", "P", "Q", "DP", "DQ", "InverseQ", "D")
+_PARTS = ("Modulus", "Exponent", "P", "Q", "D")
 
 
 @lru_cache(maxsize=1)  # checking a key's numbers takes tens of milliseconds
 def load_private_key(text: str) -> RSAPrivateKey:
     """The key. Raises ValueError saying what is wrong, never repeating the text."""
-    text = text.strip()
+    text = text.strip().lstrip("\ufeff").strip()
     key = _from_xml(text) if text.startswith("<") else _from_pem(text)
     if key.key_size < _LEAST_BITS:
         raise ValueError(f"must be an RSA key of at least {_LEAST_BITS} bits")
@@ -47,22 +55,36 @@ def _from_pem(text: str) -> RSAPrivateKey:
 
 
 def _from_xml(text: str) -> RSAPrivateKey:
-    """Reads the eight known elements by pattern: no XML parser, so no entities and no document type."""
+    """Reads the known elements by pattern: without an XML parser there are no entities and no document type."""
     match = _XML.fullmatch(text)
-    parts = dict(_elements(match[1])) if match else {}
+    parts = dict(_list_elements(match[1])) if match else {}
     missing = [name for name in _PARTS if not parts.get(name)]
     if not match or missing:
         named = f" (missing: {', '.join(missing)})" if match else ""
         raise ValueError(f"must be an RSA private key: as XML, <RSAKeyValue> with {', '.join(_PARTS)}{named}")
-    modulus, exponent, p, q, dp, dq, inverse_q, d = (_number(parts[name]) for name in _PARTS)
+    numbers = {name: _read_number(text) for name, text in parts.items() if text}
     try:
-        return RSAPrivateNumbers(p, q, d, dp, dq, inverse_q, RSAPublicNumbers(exponent, modulus)).private_key()
-    except ValueError:
+        return _build_numbers(numbers).private_key()
+    except (ValueError, ZeroDivisionError):
         problem = "has RSA numbers that do not belong together"
     raise ValueError(problem)
 
 
-def _elements(content: str) -> list[tuple[str, str]]:
+def _build_numbers(numbers: Mapping[str, int]) -> RSAPrivateNumbers:
+    """DP, DQ and InverseQ are computed if the key has none, as SuperOffice's own sample does."""
+    modulus, exponent, p, q, d = (numbers[name] for name in _PARTS)
+    return RSAPrivateNumbers(
+        p,
+        q,
+        d,
+        numbers.get("DP") or rsa_crt_dmp1(d, p),
+        numbers.get("DQ") or rsa_crt_dmq1(d, q),
+        numbers.get("InverseQ") or rsa_crt_iqmp(p, q),
+        RSAPublicNumbers(exponent, modulus),
+    )
+
+
+def _list_elements(content: str) -> list[tuple[str, str]]:
     found, position = [], 0
     while match := _ELEMENT.match(content, position):
         found.append((match[1], match[2]))
@@ -70,7 +92,7 @@ def _elements(content: str) -> list[tuple[str, str]]:
     return found if position == len(content) else []
 
 
-def _number(text: str) -> int:
+def _read_number(text: str) -> int:
     try:
         return int.from_bytes(base64.b64decode("".join(text.split()), validate=True), "big")
     except binascii.Error:

@@ -303,6 +303,10 @@ def _parse_visible(value: str) -> str:
     return value.strip()
 
 
+def _parse_text(value: str) -> str:
+    return _parse_password(value.strip())
+
+
 def _parse_username(value: str) -> str:
     if ":" in value:
         raise ValueError("must not contain a colon, which HTTP Basic does not allow")
@@ -342,5 +346,6 @@ def _parse_ca_bundle(value: str) -> str:
 _PARSERS: dict[str, Callable[[str], str]] = {
     "username": _parse_username,
     "password": _parse_password,
+    "system_user_token": _parse_text,
     "private_key": _parse_private_key,
 }

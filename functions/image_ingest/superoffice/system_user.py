@@ -157,18 +157,14 @@ class SystemUserLogin:
 
 
 def _decode(token: str, kid: object, keys: list[jwt.PyJWK]) -> dict[str, Any]:
-    """The claims of the token, by the key that it names or, where it names none, by any. Raises jwt's errors."""
-    for key in keys:
-        if kid is not None and key.key_id != kid:
-            continue
+    """The claims of the token, by the key that it names or, if the set has no such key, by any.
+
+    Raises jwt's errors.
+    """
+    named = [key for key in keys if key.key_id == kid] if kid is not None else []
+    for key in named or keys:
         try:
-            return jwt.decode(
-                token,
-                key.key,
-                algorithms=["RS256"],
-                issuer=_ISSUER,
-                options=_CHECKED_HERE,
-            )
+            return jwt.decode(token, key.key, algorithms=["RS256"], issuer=_ISSUER, options=_CHECKED_HERE)
         except jwt.InvalidSignatureError:
             continue
     raise jwt.InvalidSignatureError("no key fits")

@@ -252,6 +252,39 @@ def test_an_access_token_that_cannot_be_one(so: StandIn, token: object) -> None:
     assert puts(so) == 0
 
 
+@pytest.mark.parametrize("redirect_uri", [None, "https://app.example.com/callback?a=1&b=2"])
+def test_the_redirect_uri_is_sent_as_it_is_registered(so: StandIn, redirect_uri: str | None) -> None:
+    so.state.users.redirect_uri = redirect_uri
+    worker_of(so, "refresh_token").put()
+    wrong = Worker(so.secret("refresh_token") | {"redirect_uri": "https://app.example.com/other"})
+    assert "redirect_uri is not the one" in deferred_by(wrong).message
+
+
+@pytest.mark.parametrize("seconds", ["1200", " 1200.0 ", 1200, 1200.0])
+def test_the_lifetime_of_an_access_token_may_be_text(so: StandIn, seconds: object) -> None:
+    assert logins_within_twenty_minutes(so, seconds) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("seconds", [None, "soon", "", 0, -5, "NaN", "inf", "1e999", [3600]])
+def test_without_a_usable_lifetime_an_access_token_is_kept_for_the_shortest_documented_one(
+    so: StandIn, seconds: object
+) -> None:
+    assert logins_within_twenty_minutes(so, seconds) == [1, 1, 2]
+
+
+def logins_within_twenty_minutes(so: StandIn, seconds: object) -> list[int]:
+    """How many logins there were at the start, after 1100 s, and after 1190 s."""
+    token = so.state.issue_access_token()
+    so.fail(path="/oauth/tokens", body=json.dumps({"access_token": token, "expires_in": seconds}), headers=JSON)
+    worker = worker_of(so, "refresh_token")
+    counts = []
+    for passed in (0, 1100, 90):
+        worker.clock.offset += passed
+        worker.put()
+        counts.append(so.authentications)
+    return counts
+
+
 PUBLIC = {"auth", "base_url", "environment", "context_identifier", "login_url", "username", "client_id"}
 CREDENTIAL_HEADERS = ("Authorization", "So-Apptoken", "Cookie", "X-Xsrf-Token")
 
@@ -292,12 +325,12 @@ ECHOES: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("form", ECHOES)
 @pytest.mark.parametrize("auth", AUTHS)
 def test_parts_and_encoded_forms_of_a_credential_do_not_reach_the_message(so: StandIn, auth: str, form: str) -> None:
-    so.world.users.cookie = "first=c00kie-one-1; SoSession=c00kie-two-2; last=c00kie-three-3"
-    so.world.users.password = "pæss&w/rd <0>"
+    so.state.users.cookie = "first=c00kie-one-1; SoSession=c00kie-two-2; last=c00kie-three-3"
+    so.state.users.password = "pæss&w/rd <0>"
     document = so.secret(auth)
     worker = Worker(document)
     worker.put()
-    put = so.called("PUT")[-1]
+    put = so.find_calls("PUT")[-1]
     values = [str(value) for name, value in document.items() if name not in PUBLIC | {"cookie", "private_key"}]
     values += [put.headers[name].rpartition(" ")[2] for name in CREDENTIAL_HEADERS[:2] if name in put.headers]
     values += ["c00kie-one-1", "c00kie-two-2", "c00kie-three-3"] if auth == "session" else []
@@ -312,7 +345,7 @@ def test_parts_and_encoded_forms_of_a_credential_do_not_reach_the_message(so: St
 
 @pytest.mark.parametrize("password", ["x", "a1", "abc", "hunt"])
 def test_a_short_password_does_not_reach_the_message(so: StandIn, password: str) -> None:
-    so.world.users.password = password
+    so.state.users.password = password
     so.fail(status=400, body=json.dumps({"ErrorMessage": f"Wrong password: {password}."}), headers=JSON)
     with pytest.raises(Rejected, match=r"400: Wrong password: \*\*\*\.$"):
         worker_of(so).put()

@@ -66,7 +66,10 @@ def public_pem() -> bytes:
 FORGERIES: dict[str, Callable[[], str]] = {
     "wrong key": lambda: jwt.encode(claims(), get_private_pem("partner"), "RS256", headers={"kid": "key-2"}),
     "wrong key, no kid": lambda: jwt.encode(claims(), get_private_pem("partner"), "RS256"),
-    "unknown kid": lambda: jwt.encode(claims(), get_private_pem("key-2"), "RS256", headers={"kid": "key-9"}),
+    "wrong key, unknown kid": lambda: jwt.encode(
+        claims(), get_private_pem("partner"), "RS256", headers={"kid": "key-9"}
+    ),
+    "hmac with an unknown kid": lambda: by_hand({"alg": "HS256", "kid": "key-9"}, claims(), public_pem()),
     "another key's kid": lambda: jwt.encode(claims(), get_private_pem("key-2"), "RS256", headers={"kid": "key-1"}),
     "alg none": lambda: by_hand({"alg": "none", "typ": "JWT"}, claims(), None),
     "alg none with kid": lambda: by_hand({"alg": "none", "kid": "key-2"}, claims(), None),
@@ -126,10 +129,12 @@ def test_a_token_a_moment_too_old_is_within_the_leeway(so: StandIn) -> None:
     worker_of(so, "system_user").put()
 
 
-@pytest.mark.parametrize("kid", ["key-1", "key-2", None])
-def test_tokens_by_either_key_with_or_without_kid(so: StandIn, kid: str | None) -> None:
+@pytest.mark.parametrize(
+    ("kid", "signing_key"), [("key-1", "key-1"), ("key-2", "key-2"), (None, "key-2"), ("key-9", "key-2"), ("", "key-1")]
+)
+def test_tokens_by_either_key_with_or_without_a_known_kid(so: StandIn, kid: str | None, signing_key: str) -> None:
     so.state.token_kid = kid
-    so.state.signing_key = kid or "key-2"
+    so.state.signing_key = signing_key
     worker_of(so, "system_user").put()
     assert len(so.find_calls("GET", "/jwks")) == 1
 
@@ -146,7 +151,7 @@ def test_keys_are_kept_and_read_again_once_when_none_fits(so: StandIn) -> None:
     worker.put()
     assert len(so.find_calls("GET", "/jwks")) == 2
     so.expire_credentials()
-    so.state.token_kid = "key-5"
+    so.state.signing_key = so.state.token_kid = "key-5"
     assert deferred_by(worker).code == "credentials.invalid"
     assert len(so.find_calls("GET", "/jwks")) == 3
 
@@ -220,6 +225,18 @@ def test_a_mistyped_secret_is_denied(so: StandIn, field: str) -> None:
 
 def test_a_key_in_rsa_xml_logs_in(so: StandIn) -> None:
     Worker(so.secret("system_user") | {"private_key": rsa_xml()}).put()
+
+
+@pytest.mark.parametrize("key", [rsa_xml("DP", "DQ", "InverseQ"), "\ufeff" + rsa_xml()])
+def test_a_key_as_official_samples_have_it_logs_in(so: StandIn, key: str) -> None:
+    Worker(so.secret("system_user") | {"private_key": key}).put()
+
+
+@pytest.mark.parametrize("name", ["Bildeopplæring", "Фото приложение", "写真 アプリ", "Ingest & <Co> 'x' \"y\""])
+def test_a_token_with_letters_of_any_alphabet_logs_in(so: StandIn, name: str) -> None:
+    so.state.users.system_user_token = f"{name}-8f3c2e"
+    worker_of(so, "system_user").put()
+    assert so.authentications == 1
 
 
 def test_a_context_identifier_in_other_case_logs_in(so: StandIn) -> None:

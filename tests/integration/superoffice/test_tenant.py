@@ -136,7 +136,7 @@ def test_a_tenant_that_does_not_run_is_asked_for_again_after_a_quarter_of_an_hou
 
 @pytest.mark.parametrize("valid_seconds", [-3600, 0])
 def test_a_valid_until_in_the_past_does_not_cost_a_lookup_for_each_upload(so: StandIn, valid_seconds: float) -> None:
-    so.world.tenant.valid_seconds = valid_seconds
+    so.state.tenant.valid_seconds = valid_seconds
     worker = worker_of(so, "bearer")
     for _ in range(5):
         worker.put()
@@ -179,7 +179,9 @@ def test_an_address_that_does_not_answer_is_looked_up_again_the_next_time(so: St
     assert so.state_lookups == 2
 
 
-def test_an_unknown_tenant_is_an_invalid_credential(so: StandIn) -> None:
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_unknown_tenant_is_an_invalid_credential(so: StandIn, status: int) -> None:
+    so.state.unknown_tenant_status = status
     secret = so.secret("bearer") | {"context_identifier": "Cust404"}
     refused = deferred_by(Worker(secret))
     assert refused.code == "credentials.invalid"

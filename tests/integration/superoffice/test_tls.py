@@ -126,6 +126,14 @@ def test_online_by_environment_alone(everywhere: StandIn, environment: str, logi
     everywhere.state.tenant.api = None
 
 
+@pytest.mark.parametrize("host", ["app", "disasterrecovery", "online12"])
+def test_online_the_api_may_be_on_hosts_of_every_name(everywhere: StandIn, host: str) -> None:
+    path = everywhere.api().removeprefix(everywhere.url)
+    online(everywhere, "online", f"https://{host}.superoffice.com{path}").put()
+    assert everywhere.find_calls("PUT")[0].headers["Host"] == f"{host}.superoffice.com"
+    everywhere.state.tenant.api = None
+
+
 def test_online_no_other_host_is_given_a_credential(everywhere: StandIn) -> None:
     refused = deferred_by(online(everywhere, "online", everywhere.api()))  # this machine, but not SuperOffice's
     assert (refused.code, puts(everywhere)) == ("superoffice.unexpected-answer", 0)

@@ -14,8 +14,8 @@ from image_ingest.superoffice.private_key import load_private_key
 from sandbox.superoffice import get_private_pem, get_rsa_key
 
 
-def rsa_xml() -> str:
-    """The partner's key as .NET's RSA.ToXmlString(true) writes it."""
+def rsa_xml(*without: str) -> str:
+    """The partner's key as .NET's RSA.ToXmlString(true) writes it, without some of its parts."""
     numbers = get_rsa_key("partner").private_numbers()
     public = numbers.public_numbers
     parts = {
@@ -31,7 +31,11 @@ def rsa_xml() -> str:
     encoded = {
         name: base64.b64encode(n.to_bytes((n.bit_length() + 7) // 8, "big")).decode() for name, n in parts.items()
     }
-    return "<RSAKeyValue>" + "".join(f"<{name}>{text}</{name}>" for name, text in encoded.items()) + "</RSAKeyValue>"
+    return (
+        "<RSAKeyValue>"
+        + "".join(f"<{name}>{text}</{name}>" for name, text in encoded.items() if name not in without)
+        + "</RSAKeyValue>"
+    )
 
 
 def signature_verifies(text: str) -> bool:
@@ -48,8 +52,28 @@ def signature_verifies(text: str) -> bool:
         get_private_pem("partner").replace("\n", "\\n"),
         rsa_xml(),
         '<?xml version="1.0"?>\n' + rsa_xml().replace("><", ">\n  <"),
+        "\ufeff" + rsa_xml(),
+        '\ufeff<?xml version="1.0" encoding="utf-8"?>' + rsa_xml(),
+        "\ufeff" + get_private_pem("partner"),
+        rsa_xml("DP", "DQ", "InverseQ"),
+        "\ufeff" + rsa_xml("DP", "DQ", "InverseQ"),
+        rsa_xml("DQ"),
+        rsa_xml().replace("<DP>", "<DP></DP><!").partition("<!")[0] + rsa_xml("DP").partition("</Q>")[2],
     ],
-    ids=["pkcs8", "pkcs1", "literal-line-breaks", "xml", "xml-indented"],
+    ids=[
+        "pkcs8",
+        "pkcs1",
+        "literal-line-breaks",
+        "xml",
+        "xml-indented",
+        "xml-with-byte-order-mark",
+        "declared-xml-with-byte-order-mark",
+        "pem-with-byte-order-mark",
+        "xml-without-derived-numbers",
+        "xml-without-derived-numbers-with-byte-order-mark",
+        "xml-without-one-derived-number",
+        "xml-with-an-empty-derived-number",
+    ],
 )
 def test_a_key_signs_in_whatever_form_it_comes(text: str) -> None:
     assert signature_verifies(text)
@@ -76,6 +100,11 @@ def test_other_keys_and_damage_are_refused_without_repeating_them() -> None:
         xml.replace("<P>", "<P>!"),
         xml.replace("<Modulus>", "<Modulus>AQAA"),
         xml.replace("</RSAKeyValue>", ""),
+        xml.replace("<DP>", "<DP>A"),
+        rsa_xml("DP", "DQ", "InverseQ").replace("<P>", "<P>A"),
+        rsa_xml("P"),
+        rsa_xml("DP", "Q"),
+        rsa_xml("DP").replace("<P>", "<P>AQ==</P><!").partition("<!")[0] + rsa_xml().partition("</P>")[2],
     ]
     for text in damaged:
         with pytest.raises(ValueError, match=r"^(must be|is not|has) ") as caught:

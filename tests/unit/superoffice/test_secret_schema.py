@@ -107,6 +107,10 @@ def test_the_tenants_name_is_compared_without_case() -> None:
         ("context_identifier is required, to log in", ONSITE | {"environment": "sod"} | scheme("system_user")),
         ("base_url is required, or environment and context_identifier", scheme("bearer")),
         ("base_url is required, or environment and context_identifier", scheme("bearer") | {"environment": "sod"}),
+        (
+            "base_url is required, or environment and context_identifier",
+            scheme("bearer") | {"context_identifier": "Cust12345"},
+        ),
     ],
 )
 def test_what_a_scheme_needs_to_find_api_and_login(missing: str, content: dict[str, Any]) -> None:
