@@ -1,1 +1,1 @@
-"""`image-ingest`, the operator's command line: upload, find out, send again, clean up."""
+"""`image-ingest`, the operator's command line: upload photos, explain failures, retry them, remove pictures."""

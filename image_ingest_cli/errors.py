@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 
-class Trouble(Exception):
-    """The command cannot go on; the message says what to do. `status` is its exit status: 1 failed, 2 wrong usage."""
+class CommandError(Exception):
+    """The command cannot continue; the message says what to do. Exit `status`: 1 failed, 2 wrong usage."""
 
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
 
 
-def misuse(message: str) -> Trouble:
-    """The command was called in a way that makes no sense."""
-    return Trouble(message, status=2)
+def usage_error(message: str) -> CommandError:
+    """The command was called with arguments that do not fit together."""
+    return CommandError(message, status=2)

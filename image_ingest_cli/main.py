@@ -10,42 +10,44 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
 from image_ingest import __version__
-from image_ingest.aws.errors import deferral, error_code
 from image_ingest.errors import CATALOGUE, IngestError
+from image_ingest_cli.aws.errors import describe_aws_error
 from image_ingest_cli.commands.backfill import backfill
 from image_ingest_cli.commands.doctor import doctor
 from image_ingest_cli.commands.explain import explain
 from image_ingest_cli.commands.failures import failures
-from image_ingest_cli.commands.remove import forget, remove
+from image_ingest_cli.commands.forget import forget
+from image_ingest_cli.commands.missing import missing
+from image_ingest_cli.commands.remove import remove
 from image_ingest_cli.commands.resend import resend
 from image_ingest_cli.commands.secret import secret
 from image_ingest_cli.commands.status import status
-from image_ingest_cli.commands.upload import missing, upload
-from image_ingest_cli.errors import Trouble
-from image_ingest_cli.terminal import console
+from image_ingest_cli.commands.upload import upload
+from image_ingest_cli.errors import CommandError
+from image_ingest_cli.terminal.console import prepare_streams, print_note, print_text
 
 
 class _Commands(TyperGroup):
-    """Says what went wrong in one line instead of a traceback; anything unforeseen keeps its traceback."""
+    """Reports a failure in one line instead of a traceback; an unexpected error keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except Trouble as trouble:
-            _fail(str(trouble), trouble.status)
+        except CommandError as error:
+            _fail(str(error), error.status)
         except IngestError as failure:
-            _fail(f"{failure.message} {CATALOGUE[failure.code].advice} ({failure.code})")
+            _fail(_describe_failure(failure))
         except (ClientError, BotoCoreError) as error:
-            _fail(_aws_message(error))
+            _fail(str(describe_aws_error(error)))
         except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has gone
+            sys.stderr.close()  # the program that read our output has ended
             raise typer.Exit(1) from None
         except OSError as error:
             if error.filename is None:
                 raise
             _fail(f"{error.filename}: {error.strerror}.")
         except KeyboardInterrupt:
-            _fail("Interrupted. Run the same command again to go on.")
+            _fail("Interrupted. Run the same command again to continue.")
 
 
 app = typer.Typer(
@@ -54,7 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
-    help="Photos for SuperOffice CRM: upload them, see what became of them, send them again.",
+    help="Photos for SuperOffice CRM: upload them, explain failures, retry them, remove pictures.",
 )
 app.command()(upload)
 app.command()(missing)
@@ -69,9 +71,9 @@ app.add_typer(secret, name="secret")
 app.add_typer(failures, name="failures")
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001  # Typer calls it so
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # the signature that Typer calls
     if wanted:
-        console.say(f"image-ingest {__version__}")
+        print_text(f"image-ingest {__version__}")
         raise typer.Exit
 
 
@@ -82,22 +84,22 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """The options of the program itself; it is typer's callback that reads them."""
+    """The options of the program itself, read by Typer's callback."""
 
 
 def main() -> None:
-    """The program."""
+    """Runs the program."""
+    prepare_streams()
     app(prog_name="image-ingest")
 
 
 def _fail(message: str, status: int = 1) -> None:
-    console.note(message, "red")
+    print_note(message, "red")
     raise typer.Exit(status)
 
 
-def _aws_message(error: ClientError | BotoCoreError) -> str:
-    if isinstance(error, ClientError):
-        said = error.response.get("Error", {}).get("Message", "")
-        return f"AWS refused {error.operation_name} ({error_code(error)}): {said}"
-    entry = CATALOGUE[deferral(error, "").code]
-    return f"{str(error).rstrip('.')}. Check the AWS region and credentials of this shell; {entry.meaning.lower()}"
+def _describe_failure(failure: IngestError) -> str:
+    """The cause in this shell's AWS credentials, if there is one; else the catalogue's advice."""
+    if isinstance(failure.__cause__, BotoCoreError):
+        return str(describe_aws_error(failure.__cause__))
+    return f"{failure.message} {CATALOGUE[failure.code].advice} ({failure.code})"

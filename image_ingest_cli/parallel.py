@@ -1,4 +1,4 @@
-"""The same work on many things by several threads, holding no more of them in memory than are being worked on."""
+"""A bounded thread pool over any number of items."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def in_parallel(work: Callable[[_T], _R], things: Iterable[_T], workers: int) -> Iterator[_R]:
-    """What the work gave for each thing, in the order in which it is done. Stops at the first exception."""
+def run_parallel(work: Callable[[_T], _R], items: Iterable[_T], workers: int) -> Iterator[_R]:
+    """The result for each item, in the order of completion. Stops at the first exception."""
     pool = ThreadPoolExecutor(workers)
-    under_way: set[Future[_R]] = set()
+    running: set[Future[_R]] = set()
     try:
-        for thing in things:
-            under_way.add(pool.submit(work, thing))
-            if len(under_way) >= 2 * workers:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        for item in items:
+            running.add(pool.submit(work, item))
+            if len(running) >= 2 * workers:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
-        while under_way:
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

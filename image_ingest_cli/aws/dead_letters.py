@@ -1,4 +1,4 @@
-"""The dead-letter queue: read without losing a message, and sent back without losing one."""
+"""The dead-letter queue: read without losing a message, and replayed without losing one."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from image_ingest.errors import Rejected
 from image_ingest.events import Notice, Upload, notices_in_message
 from image_ingest.target import Target, target_of
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.errors import Trouble
+from image_ingest_cli.errors import CommandError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-HOLD_SECONDS = 600  # a message that we hold and never give back, because we died, returns by itself after this
-DIED = "(none)"  # shown for the code of a message that the queue itself moved
+HOLD_SECONDS = 600  # a message that a killed command held becomes visible again after this time
 
-_BATCH = 10  # what SQS takes at once
-_POLL_SECONDS = 1  # a long poll asks all of SQS's servers, so one empty answer is the end
+_BATCH = 10  # messages that SQS handles in one call
+_POLL_SECONDS = 1  # a long poll asks all of SQS's servers, so one empty response is the end
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One refused message; `code` is None where the queue itself moved it."""
+    """One failed message; `code` is None if the queue itself moved it."""
 
     id: str
     receipt: str = field(repr=False)
@@ -44,7 +43,7 @@ class DeadLetter:
 
     @property
     def upload(self) -> Upload | None:
-        """The upload that it is about; None where it is none, or several."""
+        """Its upload; None if it has none or several."""
         uploads = [notice for notice in self.notices if isinstance(notice, Upload)]
         return uploads[0] if len(uploads) == 1 == len(self.notices) else None
 
@@ -55,58 +54,56 @@ class DeadLetter:
 
 
 @contextmanager
-def held(stack: Stack) -> Iterator[list[DeadLetter]]:
-    """Every dead letter that can be seen now, hidden from others until the block ends; deleted is what was deleted."""
+def hold_dead_letters(stack: Stack) -> Iterator[list[DeadLetter]]:
+    """Every visible dead letter, hidden from other readers until the block ends; those not deleted come back."""
     letters: dict[str, DeadLetter] = {}
     try:
         for message in _receive(stack):
-            letter = _letter(message)
+            letter = _parse_letter(message)
             letters.setdefault(letter.id, letter)
         yield sorted(letters.values(), key=lambda letter: (letter.sent_at, letter.id))
     finally:
         _give_back(stack, letters.values())
 
 
-def elsewhere(stack: Stack) -> int:
-    """About how many dead letters somebody else is reading now."""
-    answer = stack.sqs.get_queue_attributes(
-        QueueUrl=stack.dead_letter_queue, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
-    )
-    return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+def read_dead_letters(stack: Stack) -> list[DeadLetter]:
+    """Every visible dead letter; all are visible again afterwards."""
+    with hold_dead_letters(stack) as letters:
+        return letters
 
 
-def delete(stack: Stack, letter: DeadLetter) -> None:
-    """Takes it from the queue for good."""
+def delete_letter(stack: Stack, letter: DeadLetter) -> None:
+    """Removes it from the queue permanently."""
     stack.sqs.delete_message(QueueUrl=stack.dead_letter_queue, ReceiptHandle=letter.receipt)
 
 
-def send_back(
+def replay_letters(
     stack: Stack, letters: Iterable[DeadLetter], per_second: float, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[DeadLetter]:
-    """Sends each to the ingest queue, then deletes it: dying in between doubles it, and loses nothing."""
+    """Sends each to the ingest queue, then deletes it: a crash in between duplicates it and loses nothing."""
     for number, letter in enumerate(letters):
         if number:
             sleep(1 / per_second)
         stack.sqs.send_message(QueueUrl=stack.ingest_queue, MessageBody=letter.body)
-        delete(stack, letter)
+        delete_letter(stack, letter)
         yield letter
 
 
-def start_move(stack: Stack, per_second: float) -> str | None:
-    """Has SQS itself move all dead letters to the ingest queue, which it must be told. None where it cannot."""
+def start_move_task(stack: Stack, per_second: float) -> str | None:
+    """Lets SQS move all dead letters to the ingest queue, which must be named. None if SQS cannot do that."""
     try:
-        answer = stack.sqs.start_message_move_task(
+        response = stack.sqs.start_message_move_task(
             SourceArn=stack.queue_arn(stack.dead_letter_queue),
             DestinationArn=stack.queue_arn(stack.ingest_queue),
             MaxNumberOfMessagesPerSecond=min(500, max(1, round(per_second))),
         )
     except ClientError:
         return None
-    return answer["TaskHandle"]
+    return response["TaskHandle"]
 
 
-def await_move(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> int:
-    """How many messages the queue's move task moved, once it is done. Raises Trouble where it failed."""
+def await_move_task(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> int:
+    """How many messages the move task moved, once it is complete. Raises CommandError if it failed."""
     source = stack.queue_arn(stack.dead_letter_queue)
     while True:
         task: Any = stack.sqs.list_message_move_tasks(SourceArn=source, MaxResults=1)["Results"][0]
@@ -114,7 +111,8 @@ def await_move(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> int
             break
         sleep(1)
     if task["Status"] != "COMPLETED":
-        raise Trouble(f"SQS's move task ended as {task['Status']}: {task.get('FailureReason', 'no reason given')}.")
+        reason = task.get("FailureReason", "no reason given")
+        raise CommandError(f"SQS's move task ended as {task['Status']}: {reason}. Run the same command again.")
     return int(task.get("ApproximateNumberOfMessagesMoved", 0))
 
 
@@ -134,7 +132,7 @@ def _receive(stack: Stack) -> Iterator[MessageTypeDef]:
 
 
 def _give_back(stack: Stack, letters: Iterable[DeadLetter]) -> None:
-    """Those deleted meanwhile are refused one by one, which does not matter."""
+    """Makes the letters visible again; SQS refuses those that were deleted, one by one, which is harmless."""
     rest = iter(letters)
     while batch := list(islice(rest, _BATCH)):
         stack.sqs.change_message_visibility_batch(
@@ -146,7 +144,7 @@ def _give_back(stack: Stack, letters: Iterable[DeadLetter]) -> None:
         )
 
 
-def _letter(message: MessageTypeDef) -> DeadLetter:
+def _parse_letter(message: MessageTypeDef) -> DeadLetter:
     attributes = {name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()}
     attempts = attributes.get("Attempts") or ""
     sent = int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
@@ -157,13 +155,13 @@ def _letter(message: MessageTypeDef) -> DeadLetter:
         code=attributes.get("ErrorCode"),
         message=attributes.get("ErrorMessage"),
         attempts=int(attempts) if attempts.isdigit() else None,
-        target=_target(attributes.get("EntityType"), attributes.get("EntityId")),
+        target=_parse_target(attributes.get("EntityType"), attributes.get("EntityId")),
         sent_at=datetime.fromtimestamp(sent, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         notices=notices_in_message(message["Body"]),
     )
 
 
-def _target(entity_type: str | None, entity_id: str | None) -> Target | None:
+def _parse_target(entity_type: str | None, entity_id: str | None) -> Target | None:
     try:
         return target_of({"entity-type": entity_type or "", "entity-id": entity_id or ""}, "", None)
     except Rejected:

@@ -15,17 +15,18 @@ from image_ingest.outcome import Outcome
 from image_ingest.target import Target
 from image_ingest_cli.aws.stack import Stack
 
-_AT_ONCE = 100  # items of one BatchGetItem
+_BATCH = 100  # items of one BatchGetItem
 _PUBLIC = (
     *("target", "entity_type", "entity_id", "status", "blob_id", "tenant", "bucket", "key", "version_id"),
     *("content_type", "width", "height", "sha256", "error_code", "error_message", "updated_at"),
 )
+_INTERNAL = "#"  # how the targets of the stack's internal bookkeeping begin
 _deserialize = TypeDeserializer().deserialize
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How an upload ended, as far as the ledger tells."""
+    """How an upload ended, as far as the ledger shows."""
 
     outcome: Outcome
     code: str | None = None
@@ -34,18 +35,18 @@ class Ending:
 
 
 def read_items(stack: Stack, targets: Sequence[Target], sleep: Callable[[float], None] = time.sleep) -> dict[str, Item]:
-    """The items of these targets by their keys, consistently read; those without an item are left out."""
+    """The items of these targets by their keys, read consistently; targets without an item are left out."""
     items: dict[str, Item] = {}
-    for start in range(0, len(targets), _AT_ONCE):
-        keys = [{"target": {"S": key}} for key in dict.fromkeys(map(str, targets[start : start + _AT_ONCE]))]
+    for start in range(0, len(targets), _BATCH):
+        keys = [{"target": {"S": key}} for key in dict.fromkeys(map(str, targets[start : start + _BATCH]))]
         request: Any = {stack.table_name: {"Keys": keys, "ConsistentRead": True}}
         pause = 0.1
         while request:
-            answer = stack.dynamodb.batch_get_item(RequestItems=request)
-            for raw in answer["Responses"].get(stack.table_name, ()):
-                item = _plain(raw)
+            response = stack.dynamodb.batch_get_item(RequestItems=request)
+            for raw in response["Responses"].get(stack.table_name, ()):
+                item = _parse_item(raw)
                 items[item["target"]] = item
-            request = answer.get("UnprocessedKeys")
+            request = response.get("UnprocessedKeys")
             if request:
                 sleep(pause)
                 pause = min(2 * pause, 5)
@@ -53,24 +54,30 @@ def read_items(stack: Stack, targets: Sequence[Target], sleep: Callable[[float],
 
 
 def scan_items(stack: Stack, *, failed: bool = False) -> Iterator[Item]:
-    """Every item of the ledger, or those whose newest attempt was rejected or deferred."""
-    narrowed: dict[str, Any] = {}
+    """Every record's item, or those whose newest attempt was rejected or deferred."""
+    conditions = ["NOT begins_with(target, :internal)"]
+    values: dict[str, Any] = {":internal": {"S": _INTERNAL}}
+    names: dict[str, Any] = {}
     if failed:
-        narrowed = {
-            "FilterExpression": "#status IN (:rejected, :deferred)",
-            "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": {":rejected": {"S": "rejected"}, ":deferred": {"S": "deferred"}},
-        }
-    for page in stack.dynamodb.get_paginator("scan").paginate(TableName=stack.table_name, **narrowed):
-        yield from map(_plain, page["Items"])
+        conditions.append("#status IN (:rejected, :deferred)")
+        values |= {":rejected": {"S": "rejected"}, ":deferred": {"S": "deferred"}}
+        names = {"ExpressionAttributeNames": {"#status": "status"}}
+    pages = stack.dynamodb.get_paginator("scan").paginate(
+        TableName=stack.table_name,
+        FilterExpression=" AND ".join(conditions),
+        ExpressionAttributeValues=values,
+        **names,
+    )
+    for page in pages:
+        yield from map(_parse_item, page["Items"])
 
 
-def ending(item: Item, mark: Mark) -> Ending | None:
-    """How this upload ended; None while it is under way."""
+def find_ending(item: Item, mark: Mark) -> Ending | None:
+    """How this upload ended; None while it is in progress."""
     stored = Mark.from_map(item["stored"]) if "stored" in item else None
     if stored is not None and same_upload(mark, stored):
         return Ending("stored", blob_id=int(item["blob_id"]))
-    attempt = attempt_of(item)
+    attempt = newest_attempt(item)
     if attempt is not None and same_upload(mark, attempt) and item.get("status") == "rejected":
         outcome: Outcome = "rejected" if item.get("error_code") else "ignored"
         return Ending(outcome, item.get("error_code"), item.get("error_message"))
@@ -79,22 +86,22 @@ def ending(item: Item, mark: Mark) -> Ending | None:
     return None
 
 
-def attempt_of(item: Item) -> Mark | None:
-    """The newest attempt's upload."""
+def newest_attempt(item: Item) -> Mark | None:
+    """The upload of the newest attempt."""
     return Mark.from_map(item["attempt"]) if "attempt" in item else None
 
 
-def public(item: Item) -> dict[str, Any]:
-    """What others may read of an item (docs/reference.md, "The ledger"), with the newest attempt's upload."""
+def public_view(item: Item) -> dict[str, Any]:
+    """What others may read of an item (docs/reference.md, "The ledger"), with the upload of the newest attempt."""
     shown = {name: _json_value(item[name]) for name in _PUBLIC if name in item}
-    attempt = attempt_of(item)
+    attempt = newest_attempt(item)
     if attempt is not None:
         shown["attempt"] = {"bucket": attempt.bucket, "key": attempt.key, "version_id": attempt.version_id}
     return shown
 
 
-def held_seconds(item: Item, now: float) -> float:
-    """For how long a worker may still hold the target; 0 if none does."""
+def lease_seconds(item: Item, now: float) -> float:
+    """How long a worker may still hold the target; 0 if none does."""
     return max(0.0, float(item.get("lease_until", 0)) - now)
 
 
@@ -102,5 +109,5 @@ def _json_value(value: object) -> object:
     return value if isinstance(value, str) else int(str(value))
 
 
-def _plain(item: Mapping[str, Any]) -> Item:
+def _parse_item(item: Mapping[str, Any]) -> Item:
     return {name: _deserialize(value) for name, value in item.items()}

@@ -1,4 +1,4 @@
-"""Looking into a zip on the web without fetching it whole: its table of contents stands at its end."""
+"""Reads parts of a zip on the web without fetching it whole: its table of contents is at its end."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from urllib.parse import urlsplit
 
 import requests
 
-from image_ingest_cli.errors import Trouble
+from image_ingest_cli.errors import CommandError
 
 _PIECE = 1 << 18  # bytes of one request
 _SECONDS = 30
 
 
 def open_zip(url: str, endpoint: str | None = None) -> zipfile.ZipFile:
-    """The zip at this address. Raises Trouble where it cannot be read.
+    """The zip at this URL. Raises CommandError if it cannot be read.
 
-    An emulator names its own address without TLS; `endpoint` is where it really listens.
+    An emulator may name its own URL without TLS; `endpoint` is where it really listens.
     """
     if endpoint and urlsplit(endpoint).netloc == urlsplit(url).netloc:
         url = urlsplit(url)._replace(scheme=urlsplit(endpoint).scheme).geturl()
     try:
-        return zipfile.ZipFile(io.BufferedReader(_Remote(url), _PIECE))
+        return zipfile.ZipFile(io.BufferedReader(_RemoteFile(url), _PIECE))
     except zipfile.BadZipFile:
-        raise Trouble("AWS gave something else than a zip.") from None
+        raise CommandError("AWS sent something other than a zip.") from None
 
 
-class _Remote(io.RawIOBase):
-    """A file read by ranges, or from memory where the server sends it whole."""
+class _RemoteFile(io.RawIOBase):
+    """A file read by ranges, or from memory if the server sends it whole."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._place = 0
+        self._position = 0
         self._whole: bytes | None = None
-        self._size = self._measured()
+        self._size = self._measure()
 
     def readable(self) -> bool:
         return True
@@ -46,42 +46,45 @@ class _Remote(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = max(0, base + offset)
-        return self._place
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        end = min(self._place + len(buffer), self._size)
-        if end <= self._place:
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
             return 0
-        piece = self._range(self._place, end)
+        piece = self._read_range(self._position, end)
         buffer[: len(piece)] = piece
-        self._place += len(piece)
+        self._position += len(piece)
         return len(piece)
 
-    def _measured(self) -> int:
-        answer = self._get("bytes=0-0")
-        match = re.fullmatch(r"bytes 0-0/(\d+)", answer.headers.get("Content-Range", ""))
-        if answer.status_code == requests.codes.partial_content and match:
+    def _measure(self) -> int:
+        response = self._get("bytes=0-0")
+        match = re.fullmatch(r"bytes 0-0/(\d+)", response.headers.get("Content-Range", ""))
+        if response.status_code == requests.codes.partial_content and match:
             return int(match[1])
-        self._whole = answer.content
+        self._whole = response.content
         return len(self._whole)
 
-    def _range(self, start: int, end: int) -> bytes:
+    def _read_range(self, start: int, end: int) -> bytes:
         if self._whole is not None:
             return self._whole[start:end]
         return self._get(f"bytes={start}-{end - 1}").content
 
-    def _get(self, asked: str) -> requests.Response:
+    def _get(self, byte_range: str) -> requests.Response:
         try:
-            answer = requests.get(
-                self._url, headers={"Range": asked}, timeout=_SECONDS, verify=os.environ.get("AWS_CA_BUNDLE") or True
+            response = requests.get(
+                self._url,
+                headers={"Range": byte_range},
+                timeout=_SECONDS,
+                verify=os.environ.get("AWS_CA_BUNDLE") or True,
             )
         except requests.RequestException as error:
-            raise Trouble(f"AWS's download address cannot be read ({type(error).__name__}).") from None
-        if not answer.ok:
-            raise Trouble(f"AWS's download address answered {answer.status_code}.")
-        return answer
+            raise CommandError(f"AWS's download URL cannot be read ({type(error).__name__}).") from None
+        if not response.ok:
+            raise CommandError(f"AWS's download URL returned {response.status_code}.")
+        return response

@@ -1,4 +1,4 @@
-"""The deployed stack as this command line sees it: its outputs, its function's settings, its AWS clients."""
+"""The deployed stack: its outputs, its function's settings, its AWS clients."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from image_ingest.aws.objects import Objects
 from image_ingest.ledger.table import Table
 from image_ingest.settings import InvalidSettings, Settings
 from image_ingest.superoffice import SecretSource, SuperOffice
-from image_ingest_cli.errors import Trouble
+from image_ingest_cli.errors import CommandError
 from image_ingest_cli.superoffice import Crm
+from image_ingest_cli.terminal.console import print_note
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-WORKERS = 16  # threads that this command line may use at once; each needs a connection
+WORKERS = 16  # threads of this command line; each needs a connection
 _AWS = Config(
     connect_timeout=5,
     read_timeout=60,
@@ -34,7 +35,7 @@ _AWS = Config(
 
 
 class Stack:
-    """One deployed stack. Raises Trouble where it cannot be found or used."""
+    """One deployed stack. Raises CommandError if it cannot be found or used."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -43,7 +44,7 @@ class Stack:
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """This service's client; clients may be shared by threads, making them may not."""
+        """This service's client. Threads may share clients, but must not create them at the same time."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, config=_AWS)  # type: ignore[call-overload]  # any service's name
@@ -61,21 +62,21 @@ class Stack:
 
     @property
     def dynamodb(self) -> DynamoDBClient:
-        """For the ledger's table."""
+        """For the ledger."""
         return cast("DynamoDBClient", self.client("dynamodb"))
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
         """CloudFormation's description of the stack."""
         try:
-            answer = self.client("cloudformation").describe_stacks(StackName=self.name)
-            return cast("Mapping[str, Any]", answer["Stacks"][0])
+            response = self.client("cloudformation").describe_stacks(StackName=self.name)
+            return cast("Mapping[str, Any]", response["Stacks"][0])
         except ClientError as error:
             if error_code(error) != "ValidationError":
                 raise
             region = self._session.region_name
-            raise Trouble(
-                f"There is no stack {self.name} in {region}; name yours with --stack, or deploy it."
+            raise CommandError(
+                f"There is no stack {self.name} in {region}. Name yours with --stack, or deploy it."
             ) from None
 
     @cached_property
@@ -90,12 +91,12 @@ class Stack:
 
     @property
     def ingest_queue(self) -> str:
-        """The ingest queue's address."""
+        """The ingest queue's URL."""
         return self._output("IngestQueueUrl")
 
     @property
     def dead_letter_queue(self) -> str:
-        """The dead-letter queue's address."""
+        """The dead-letter queue's URL."""
         return self._output("DeadLetterQueueUrl")
 
     @property
@@ -127,7 +128,7 @@ class Stack:
         try:
             return Settings.from_environment(self.function.get("Environment", {}).get("Variables", {}))
         except InvalidSettings as problem:
-            raise Trouble(f"The function's environment is not valid, so no upload can work. {problem}") from None
+            raise CommandError(f"The function's environment is not valid, so every upload fails. {problem}") from None
 
     @cached_property
     def table(self) -> Table:
@@ -141,9 +142,9 @@ class Stack:
 
     @cached_property
     def crm(self) -> Crm:
-        """SuperOffice, by the stack's own credential, asked no faster than one worker asks."""
+        """SuperOffice, with the stack's own credential, called no faster than one worker calls it."""
         secret = SecretSource(self.client("secretsmanager"), self.secret_id)
-        return Crm(SuperOffice(self.settings.superoffice, secret))
+        return Crm(SuperOffice(self.settings.superoffice, secret, warn=print_note))
 
     def queue_arn(self, url: str) -> str:
         """The queue's ARN."""
@@ -151,5 +152,8 @@ class Stack:
 
     def _output(self, name: str) -> str:
         if name not in self.outputs:
-            raise Trouble(f"The stack {self.name} has no output {name}; is it a stack of the image ingest?")
+            raise CommandError(
+                f"The stack {self.name} has no output {name}. Name the stack of the image ingest with --stack, "
+                "or deploy its template again."
+            )
         return self.outputs[name]

@@ -1,100 +1,87 @@
-"""`image-ingest status`: what SuperOffice has by the ledger, in words."""
+"""`image-ingest status`: how much is queued, and what SuperOffice has according to the ledger."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from image_ingest.errors import CATALOGUE
 from image_ingest.ledger.table import Item
-from image_ingest_cli.aws.ledger import attempt_of, held_seconds, public, scan_items
+from image_ingest_cli.aws.ledger import newest_attempt, public_view, scan_items
+from image_ingest_cli.aws.queues import count_messages
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.errors import misuse
-from image_ingest_cli.terminal import console
+from image_ingest_cli.diagnosis.item_text import describe_item
+from image_ingest_cli.errors import usage_error
+from image_ingest_cli.terminal.console import print_json, print_table, print_text
 from image_ingest_cli.terminal.options import DEFAULT_STACK, AsJson, StackName
-from image_ingest_cli.terminal.targets import named_target
+from image_ingest_cli.terminal.records import OptionalEntity, OptionalId, parse_target
+from image_ingest_cli.terminal.text import pluralize
 
 
 def status(
-    entity: Annotated[str | None, typer.Argument(help="person, project, contact or product.")] = None,
-    entity_id: Annotated[str | None, typer.Argument(metavar="ID", help="The record's id in SuperOffice.")] = None,
+    entity: OptionalEntity = None,
+    entity_id: OptionalId = None,
     *,
-    all_: Annotated[bool, typer.Option("--all", help="Every record that the ledger knows.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="With --all: those whose newest upload failed.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every record in the ledger.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="With --all: records whose newest upload failed.")] = False,
     json: AsJson = False,
     stack: StackName = DEFAULT_STACK,
 ) -> None:
-    """Say what SuperOffice has for a record, and how the newest upload ended.
+    """Show how many uploads are queued, or what SuperOffice has for a record.
+
+    Without a record: one line with the uploads that wait, are in flight (being handled, or waiting for the next
+    attempt), and are dead letters. With a record: its picture, and how the newest upload ended.
 
     Examples:
 
     \b
+        image-ingest status
         image-ingest status person 123
         image-ingest status --all --failed --json
     """
-    target_stack = Stack(stack)
-    if all_ == bool(entity or entity_id) or (failed and not all_):
-        raise misuse("Name a record, such as person 123, or give --all, with --failed if you like.")
+    deployed = Stack(stack)
+    if (all_ and (entity or entity_id)) or (failed and not all_):
+        raise usage_error("Name a record, such as person 123, or use --all, optionally with --failed.")
     if all_:
-        _list(target_stack, failed=failed, as_json=json)
+        _list_items(deployed, failed=failed, as_json=json)
+    elif entity is None:
+        _show_queue(deployed, as_json=json)
+    elif entity_id is None:
+        raise usage_error("Name a record by entity and id, such as person 123.")
+    else:
+        _show_record(deployed, entity, entity_id, as_json=json)
+
+
+def _show_queue(stack: Stack, *, as_json: bool) -> None:
+    counts = count_messages(stack)
+    if as_json:
+        print_json(asdict(counts))
+    else:
+        print_text(counts)
+
+
+def _show_record(stack: Stack, entity: str, entity_id: str, *, as_json: bool) -> None:
+    target = parse_target(entity, entity_id)
+    item = stack.table.read(target)
+    if as_json:
+        print_json(public_view(item) if item else {"target": str(target), "status": None})
         return
-    if entity is None or entity_id is None:
-        raise misuse("A record is named by entity and id, such as person 123.")
-    target = named_target(entity, entity_id)
-    item = target_stack.table.read(target)
-    if json:
-        console.say_json(public(item) if item else {"target": str(target), "status": None})
-        return
-    for line in in_words(item):
-        console.say(line)
+    for line in describe_item(item):
+        print_text(line)
 
 
-def in_words(item: Item) -> list[str]:
-    """What an item says, sentence by sentence."""
-    if not item:
-        return ["The ledger has nothing: no upload for this record has arrived here."]
-    return [*_stored(item), *_attempt(item)]
-
-
-def _stored(item: Item) -> list[str]:
-    if "blob_id" not in item:
-        return ["SuperOffice has no picture from here."]
-    size = f"{item['content_type']}, {item['width']}x{item['height']}"
-    version = f", version {item['version_id']}" if item.get("version_id") else ""
-    return [
-        f"SuperOffice ({item['tenant']}) has blob {item['blob_id']}: {size}.",
-        f"It was made of s3://{item['bucket']}/{item['key']}{version}.",
-    ]
-
-
-def _attempt(item: Item) -> list[str]:
-    attempt, code, when = attempt_of(item), item.get("error_code"), item.get("updated_at")
-    upload = f"the upload s3://{attempt.bucket}/{attempt.key}" if attempt else "the upload"
-    if item["status"] == "stored":
-        return [f"The newest attempt was stored at {when}."]
-    if item["status"] == "in_progress":
-        left = held_seconds(item, time.time())
-        lasting = f"for {left:.0f} s at most" if left else "but its time is over, so another worker will take it"
-        return [f"A worker has held {upload} since {when}, {lasting}."]
-    why = ": ".join(filter(None, [code, item.get("error_message")]))
-    advice = [f"→ {CATALOGUE[code].advice}"] if code in CATALOGUE else []
-    what = "was rejected" if item["status"] == "rejected" else "was put off and will be tried again"
-    return [f"At {when} {upload} {what}: {why}", *advice]
-
-
-def _list(stack: Stack, *, failed: bool, as_json: bool) -> None:
+def _list_items(stack: Stack, *, failed: bool, as_json: bool) -> None:
     items = sorted(scan_items(stack, failed=failed), key=lambda item: (item["entity_type"], item["entity_id"]))
     if as_json:
-        console.say_json([public(item) for item in items])
+        print_json([public_view(item) for item in items])
         return
-    console.say_table(["record", "status", "blob", "since", "key", "code"], [_row(item) for item in items])
-    console.say(f"{console.many(len(items), 'record')}.")
+    print_table(["record", "status", "blob", "updated", "key", "code"], [_build_row(item) for item in items])
+    print_text(f"{pluralize(len(items), 'record')}. {count_messages(stack)}")
 
 
-def _row(item: Item) -> list[Any]:
-    attempt = attempt_of(item)
+def _build_row(item: Item) -> list[Any]:
+    attempt = newest_attempt(item)
     return [
         f"{item['entity_type']} {item['entity_id']}",
         item["status"],

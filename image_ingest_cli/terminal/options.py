@@ -11,12 +11,13 @@ DEFAULT_STACK = "superoffice-image-ingest"
 StackName = Annotated[
     str, typer.Option("--stack", metavar="NAME", envvar="IMAGE_INGEST_STACK", help="The CloudFormation stack.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+OnlyMissing = Annotated[bool, typer.Option("--only-missing", help="Skip records that already have a picture.")]
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Goes on only when the operator agrees; without a terminal only with --yes."""
+    """Continues only if the operator agrees; without a terminal only with --yes."""
     if not yes:
         typer.confirm(question, abort=True, err=True)

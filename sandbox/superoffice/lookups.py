@@ -12,7 +12,8 @@ from sandbox.superoffice.rest import add_route, make_document, make_error
 from sandbox.superoffice.state import ENTITIES, State
 
 _COLUMNS = {"email/emailAddress": "email", "number": "number", "orgnr": "orgnr"}
-_FILTER = re.compile(r"(?P<column>[\w/]+) eq '(?P<value>(?:[^']|'')*)'")
+# Sources disagree on how to write a quote or backslash, so a filter that contains one is refused.
+_FILTER = re.compile(r"(?P<column>[\w/]+) (?P<operator>is|contains) '(?P<value>[^'\\]*)'")
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,11 @@ def make_lookups(state: State, directory: Directory) -> Blueprint:
         match = _FILTER.fullmatch(request.args.get("$filter", ""))
         if entity.lower() not in ENTITIES or match is None or match["column"] not in _COLUMNS:
             return make_error(400, "SoException", "The stand-in does not support this filter.")
-        column, value = _COLUMNS[match["column"]], match["value"].replace("''", "'").casefold()
-        found = [
-            e
-            for e in directory.entries
-            if e.entity == entity.lower() and (getattr(e, column) or "").casefold() == value
-        ]
-        return make_document({"value": [_make_row(entry) for entry in found]})
+        column, value = _COLUMNS[match["column"]], match["value"].casefold()
+        known = [(e, (getattr(e, column) or "").casefold()) for e in directory.entries if e.entity == entity.lower()]
+        found = [e for e, text in known if (value == text if match["operator"] == "is" else value in text)]
+        rows = [_make_row(entry) | {match["column"]: getattr(entry, column)} for entry in found]
+        return make_document({"value": rows[: request.args.get("$top", default=1000, type=int)]})
 
     def get_record(state: State, entity: str, entity_id: int) -> Response:
         if entity.lower() not in ENTITIES or not state.has_record(entity.lower(), entity_id):

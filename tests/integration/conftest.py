@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cli_sandbox import OpsSandbox, ops_sandbox
+from tests.support.cli_sandbox import CliSandbox, open_cli_sandbox
 from tests.support.stack import MotoStack, running_stack
 
 
@@ -15,14 +15,14 @@ def stack() -> Iterator[MotoStack]:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[OpsSandbox]:
+def shared() -> Iterator[CliSandbox]:
     """The deployed template for all tests of a module."""
-    with ops_sandbox() as sandbox:
+    with open_cli_sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(shared: OpsSandbox) -> OpsSandbox:
+def sandbox(shared: CliSandbox) -> CliSandbox:
     """The module's deployed template, emptied."""
     shared.clear()
     return shared

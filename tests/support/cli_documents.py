@@ -1,6 +1,7 @@
-"""The written-out parts of README.md and docs/operating.md: every command's help, and a session as it really runs.
+"""The generated parts of the documents about the command line: its help, and a session as it really runs.
 
-`python -m tests.support.cli_documents` writes them anew.
+A document contains a part between `<!-- overview -->`, `<!-- commands -->` or `<!-- session -->` and `<!-- end -->`.
+`python -m tests.support.cli_documents` writes them again.
 """
 
 from __future__ import annotations
@@ -20,11 +21,9 @@ from typer.testing import CliRunner
 
 from image_ingest_cli.main import app
 from tests import ROOT
-from tests.support.cli_sandbox import OpsSandbox, ops_sandbox
+from tests.support.cli_sandbox import CliSandbox, open_cli_sandbox
 from tests.support.stack import photo
 
-README = ROOT / "README.md"  # the overview and the session
-DOCUMENT = ROOT / "docs/operating.md"  # every command's help
 WIDTH = "100"
 
 PEOPLE = """\
@@ -51,6 +50,7 @@ _VARIABLE = (
     (re.compile(r"\bblob \d+"), "blob N"),
     (re.compile(r"127\.0\.0\.1:\d+"), "HOST"),
     (re.compile(r"\d+ bytes"), "N bytes"),
+    (re.compile(r"the account allows \d+"), "the account allows N"),
 )
 
 
@@ -61,7 +61,7 @@ def command_help() -> str:
     )
 
 
-def session(sandbox: OpsSandbox) -> str:
+def session(sandbox: CliSandbox) -> str:
     """What COMMANDS print, one after the other."""
     lines = []
     with _desk(sandbox):
@@ -83,27 +83,39 @@ def comparable(text: str) -> str:
     return text
 
 
-def recorded() -> str:
-    """The session in the document."""
-    match = re.search(r"<!-- session -->\n```console\n(.*?)```\n<!-- end -->", README.read_text(), re.DOTALL)
-    assert match
-    return match[1]
+def recorded_session() -> str:
+    """The session in the documents."""
+    (part,) = _find_parts("session")
+    return part.removeprefix("```console\n").removesuffix("```\n")
 
 
-def with_command_help(text: str) -> str:
-    """The document with each command's help as it is now."""
-    return _replaced(text, "commands", command_help())
+def outdated_parts() -> list[str]:
+    """The names of the generated help texts that are not as the commands print them now."""
+    return [name for name, content in _help_parts().items() if any(part != content for part in _find_parts(name))]
 
 
-def with_overview(text: str) -> str:
-    """The README with the command line's own help as it is now."""
-    return _replaced(text, "overview", f"```text\n{_help(())}```\n")
+def _help_parts() -> dict[str, str]:
+    return {"overview": f"```text\n{_help(())}```\n", "commands": command_help()}
 
 
-def _replaced(text: str, name: str, content: str) -> str:
-    start, end = f"<!-- {name} -->\n", "<!-- end -->"
-    before, _, rest = text.partition(start)
-    return before + start + content + end + rest.partition(end)[2]
+def _documents() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _marked(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name} -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
+
+
+def _find_parts(name: str) -> list[str]:
+    parts = [match[2] for path in _documents() for match in _marked(name).finditer(path.read_text())]
+    assert parts, f"no document contains <!-- {name} -->"
+    return parts
+
+
+def _write_part(name: str, content: str) -> None:
+    for path in _documents():
+        text = path.read_text()
+        path.write_text(_marked(name).sub(lambda match: match[1] + content, text))
 
 
 def _commands() -> Iterator[tuple[str, ...]]:
@@ -123,7 +135,7 @@ def _help(words: tuple[str, ...]) -> str:
 
 
 @contextlib.contextmanager
-def _desk(sandbox: OpsSandbox) -> Iterator[None]:
+def _desk(sandbox: CliSandbox) -> Iterator[None]:
     """A folder with the photos and the spreadsheet, as the current one."""
     sandbox.superoffice.directory.add("person", 1, "Kari Hansen", email="kari.hansen@example.com")
     sandbox.superoffice.directory.add("person", 2, "Ola Nordmann")
@@ -138,11 +150,11 @@ def _desk(sandbox: OpsSandbox) -> Iterator[None]:
 
 
 def main() -> None:
-    with ops_sandbox() as sandbox:
+    with open_cli_sandbox() as sandbox:
         sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
-        text = _replaced(README.read_text(), "session", f"```console\n{session(sandbox)}```\n")
-    README.write_text(with_overview(text))
-    DOCUMENT.write_text(with_command_help(DOCUMENT.read_text()))
+        _write_part("session", f"```console\n{session(sandbox)}```\n")
+    for name, content in _help_parts().items():
+        _write_part(name, content)
 
 
 if __name__ == "__main__":

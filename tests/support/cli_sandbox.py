@@ -35,7 +35,7 @@ class Run:
 
 
 @dataclass
-class OpsSandbox:
+class CliSandbox:
     """A deployed stack, and the shell in which the operator works on it."""
 
     stack: DeployedStack
@@ -121,9 +121,9 @@ def waited_for(look: Any) -> Any:
 
 
 @contextmanager
-def ops_sandbox() -> Iterator[OpsSandbox]:
+def open_cli_sandbox() -> Iterator[CliSandbox]:
     """A sandbox with the stack under its usual name."""
     with start_aws() as aws, StandIn() as superoffice:
         stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000"})
         stack.put_secret(superoffice.secret("basic"))
-        yield OpsSandbox(stack, superoffice)
+        yield CliSandbox(stack, superoffice)

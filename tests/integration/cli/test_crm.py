@@ -19,7 +19,7 @@ from image_ingest.settings import SuperOfficeSettings
 from image_ingest.superoffice import SecretSource, SuperOffice
 from image_ingest.target import Target
 from image_ingest_cli.aws.remote_zip import open_zip
-from image_ingest_cli.errors import Trouble
+from image_ingest_cli.errors import CommandError
 from image_ingest_cli.superoffice import Crm
 from sandbox.superoffice import AUTHS, StandIn
 
@@ -51,9 +51,9 @@ def _crm(superoffice: StandIn, auth: str = "basic", calls_per_second: float = 10
 def test_every_credential_opens_every_question(superoffice: StandIn, auth: str) -> None:
     superoffice.directory.add("person", 5, "Kari Hansen", email="kari@example.com", associate_id=7)
     crm = _crm(superoffice, auth)
-    assert crm.version().status == crm.principal().status == 200
-    assert [record.target for record in crm.find("email", "KARI@example.com")] == [PERSON]
-    associate = crm.person_of_associate(7)
+    assert crm.get_version().status == crm.get_principal().status == 200
+    assert [record.target for record in crm.search("email", "KARI@example.com")] == [PERSON]
+    associate = crm.find_person_of_associate(7)
     assert associate is not None
     assert (associate.target, associate.names) == (PERSON, ("Kari Hansen",))
     assert not crm.has_picture(PERSON)
@@ -65,27 +65,27 @@ def test_every_credential_opens_every_question(superoffice: StandIn, auth: str) 
 
 def test_an_expired_credential_and_a_moved_tenant_are_overcome(superoffice: StandIn) -> None:
     crm = _crm(superoffice, "system_user")
-    assert crm.record(PERSON)
+    assert crm.find_record(PERSON)
     superoffice.expire_credentials()
-    assert crm.record(PERSON)
+    assert crm.find_record(PERSON)
     superoffice.move_tenant()
-    assert crm.record(PERSON)
+    assert crm.find_record(PERSON)
 
 
 def test_what_is_not_there_is_none(superoffice: StandIn) -> None:
     crm = _crm(superoffice)
     superoffice.remove("person", 5)
-    assert crm.record(PERSON) is None
-    assert crm.record(Target("contact", 2_000_000)) is None
-    assert crm.person_of_associate(7) is None
-    assert crm.find("orgnr", "1") == []
+    assert crm.find_record(PERSON) is None
+    assert crm.find_record(Target("contact", 2_000_000)) is None
+    assert crm.find_person_of_associate(7) is None
+    assert crm.search("orgnr", "1") == []
     assert not crm.delete_picture(PERSON)
 
 
 @pytest.mark.parametrize(("entity_type", "name"), [("contact", "Nøgne"), ("project", "P"), ("product", "Q")])
 def test_each_kind_of_record_has_its_name(superoffice: StandIn, entity_type: Any, name: str) -> None:
     superoffice.directory.add(entity_type, 9, name)
-    record = _crm(superoffice).record(Target(entity_type, 9))
+    record = _crm(superoffice).find_record(Target(entity_type, 9))
     assert record is not None
     assert name in record.names
 
@@ -93,23 +93,23 @@ def test_each_kind_of_record_has_its_name(superoffice: StandIn, entity_type: Any
 def test_refusals_say_what_superoffice_said(superoffice: StandIn) -> None:
     crm = _crm(superoffice)
     superoffice.fail(None, status=403, body='{"Error": true, "ErrorMessage": "No access to person."}', path="Person")
-    with pytest.raises(Trouble, match=r"403: No access to person\. The credential may not read this\."):
-        crm.record(PERSON)
+    with pytest.raises(CommandError, match=r"403: No access to person\. The credential lacks permission"):
+        crm.find_record(PERSON)
     superoffice.clear_faults()
     superoffice.fail(None, status=404, body="<h1>Not here</h1>", path="Person")
-    with pytest.raises(Trouble, match="answered 404"):
-        crm.record(PERSON)
+    with pytest.raises(CommandError, match="answered 404"):
+        crm.find_record(PERSON)
     superoffice.clear_faults()
     superoffice.fail(None, status=200, body="<h1>Welcome</h1>", path="Person")
     with pytest.raises(Deferred) as failure:
-        crm.record(PERSON)
+        crm.find_record(PERSON)
     assert failure.value.code == "superoffice.unexpected-answer"
 
 
 def test_questions_are_paced_as_one_worker_is(superoffice: StandIn) -> None:
     crm = _crm(superoffice, calls_per_second=20)
     for number in range(1, 16):
-        crm.record(Target("person", number))
+        crm.find_record(Target("person", number))
     assert superoffice.most_calls_in_any_second <= 10
 
 
@@ -168,5 +168,5 @@ def test_a_zip_is_looked_into_from_afar(*, ranges: bool) -> None:
 
 
 def test_what_is_no_zip_is_told() -> None:
-    with _served(b"<html>", ranges=False) as (url, _), pytest.raises(Trouble, match="something else"):
+    with _served(b"<html>", ranges=False) as (url, _), pytest.raises(CommandError, match="other than a zip"):
         open_zip(url)

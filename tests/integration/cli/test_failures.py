@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.cli_sandbox import OpsSandbox, Run
+from tests.support.cli_sandbox import CliSandbox, Run
 from tests.support.stack import photo
 
 
@@ -14,8 +14,8 @@ def _predicted(run: Run) -> dict[str | None, Any]:
     return {letter["key"]: letter["prediction"] for letter in run.data["dead_letters"]}
 
 
-def test_status_says_what_superoffice_has_and_how_the_newest_upload_ended(sandbox: OpsSandbox) -> None:
-    assert "The ledger has nothing" in sandbox.run("status", "person", 1).out
+def test_status_says_what_superoffice_has_and_how_the_newest_upload_ended(sandbox: CliSandbox) -> None:
+    assert "The ledger has no entry" in sandbox.run("status", "person", 1).out
     sandbox.put("a.jpg", photo(size=(300, 200)), "person#1")
     blob_id = sandbox.until("person#1", "stored")["blob_id"]
     assert f"has blob {blob_id}: image/jpeg, 300x200." in sandbox.run("status", "person", 1).out
@@ -34,10 +34,11 @@ def test_status_says_what_superoffice_has_and_how_the_newest_upload_ended(sandbo
     assert "person#1" in failed
     assert "contact#1" in every - failed
     sandbox.run("status", "person", expect=2)
+    sandbox.run("status", "--failed", expect=2)
     assert "ENTITY must be one of" in sandbox.run("status", "horse", 1, expect=2).err
 
 
-def test_reading_dead_letters_takes_none_and_predicts_each(sandbox: OpsSandbox) -> None:
+def test_reading_dead_letters_takes_none_and_predicts_each(sandbox: CliSandbox) -> None:
     sandbox.put("f/bad.txt", b"no picture", "person#11")
     sandbox.put("f/gone.txt", b"no picture", "person#12")
     sandbox.put("f/no-target.jpg", photo())
@@ -66,7 +67,7 @@ def test_reading_dead_letters_takes_none_and_predicts_each(sandbox: OpsSandbox) 
     assert sorted(rights) == ["stored", "superseded"]
 
 
-def test_a_prediction_comes_true(sandbox: OpsSandbox) -> None:
+def test_a_prediction_comes_true(sandbox: CliSandbox) -> None:
     sandbox.superoffice.fail(None, status=403, body='{"Error": true, "ErrorMessage": "no rights"}')
     sandbox.put("older.jpg", photo("red"), "person#21")
     sandbox.until_dead_letters(1)
@@ -79,17 +80,17 @@ def test_a_prediction_comes_true(sandbox: OpsSandbox) -> None:
     assert predicted["older.jpg"]["outcome"] == "superseded"
     assert predicted["other.jpg"]["outcome"] == "stored"
     run = sandbox.run("failures", "replay", "--code", "superoffice.forbidden", "--yes")
-    assert "Sent back: 2 dead letters." in run.out
+    assert "Replayed: 2 dead letters." in run.out
     assert sandbox.until("person#22", "stored")["key"] == "other.jpg"
     sandbox.until_quiet()
     assert sandbox.item("person#21")["version_id"] == newer
     assert sandbox.dead_letters() == 0
 
 
-def test_all_are_replayed_only_after_yes_and_by_hand_where_the_queue_has_no_move_task(sandbox: OpsSandbox) -> None:
+def test_all_are_replayed_only_after_yes_and_by_hand_where_the_queue_has_no_move_task(sandbox: CliSandbox) -> None:
     for number in range(12):
         sandbox.send_dead_letter(json.dumps({"Event": "s3:TestEvent", "Bucket": str(number)}))
-    assert sandbox.run("failures", "replay", "--all", "--dry-run").out.endswith("Nothing was sent.\n")
+    assert sandbox.run("failures", "replay", "--all", "--dry-run").out.endswith("Nothing was replayed.\n")
     sandbox.run("failures", "replay", "--all", answer="n\n", expect=1)
     assert sandbox.dead_letters() == 12
     run = sandbox.run("failures", "replay", "--all", "--per-second", "500", "--json", "--yes")
@@ -99,7 +100,7 @@ def test_all_are_replayed_only_after_yes_and_by_hand_where_the_queue_has_no_move
     sandbox.run("failures", "replay", expect=2)
 
 
-def test_dead_letters_are_chosen_by_id_or_key_shown_and_discarded(sandbox: OpsSandbox) -> None:
+def test_dead_letters_are_chosen_by_id_or_key_shown_and_discarded(sandbox: CliSandbox) -> None:
     sandbox.put("d/one.jpg", b"1", "person#31")
     sandbox.put("d/two [bold]\x1b.jpg", b"2", "person#32")
     sandbox.until_dead_letters(2)
@@ -119,25 +120,25 @@ def test_dead_letters_are_chosen_by_id_or_key_shown_and_discarded(sandbox: OpsSa
     assert sandbox.dead_letters() == 0
 
 
-def test_explain_tells_the_story_and_the_next_step(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_explain_shows_everything_known_and_the_next_step(sandbox: CliSandbox, tmp_path: Path) -> None:
     sandbox.put("e/bad.jpg", photo()[:300], "person#41")
     sandbox.until_dead_letters(1)
-    story = sandbox.run("explain", "person", 41)
-    assert "image.unreadable" in story.out
-    assert "failures replay" in story.out
+    explained = sandbox.run("explain", "person", 41)
+    assert "image.unreadable" in explained.out
+    assert "failures replay" in explained.out
     same = sandbox.run("explain", f"s3://{sandbox.bucket}/e/bad.jpg", "--json").data
     assert (same["target"], same["prediction"]["code"]) == ("person#41", "image.unreadable")
     assert same["dead_letter"]["code"] == "image.unreadable"
     sandbox.put("e/good.jpg", photo(size=(3000, 10)), "person#42")
     sandbox.until("person#42", "stored")
-    assert "Nothing: SuperOffice has this picture" in sandbox.run("explain", "person", 42).out
-    untold = sandbox.run("explain", f"s3://{sandbox.bucket}/e/absent.jpg")
-    assert "deleted" in untold.out
+    assert "Nothing. SuperOffice has this picture" in sandbox.run("explain", "person", 42).out
+    absent = sandbox.run("explain", f"s3://{sandbox.bucket}/e/absent.jpg")
+    assert "deleted" in absent.out
     assert "Upload a photo for it" in sandbox.run("explain", "product", 43).out
     sandbox.run("explain", "person", expect=2)
 
 
-def test_a_refused_credential_is_foreseen(sandbox: OpsSandbox) -> None:
+def test_a_refused_credential_is_predicted(sandbox: CliSandbox) -> None:
     sandbox.put("g.jpg", b"g", "person#51")
     sandbox.until_dead_letters(1)
     sandbox.stack.put_secret({"auth": "basic"})

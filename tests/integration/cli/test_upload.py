@@ -6,11 +6,11 @@ import csv
 import unicodedata
 from pathlib import Path
 
-from tests.support.cli_sandbox import OpsSandbox, waited_for
+from tests.support.cli_sandbox import CliSandbox, waited_for
 from tests.support.stack import photo
 
 
-def test_one_photo_is_followed_to_superoffice(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_one_photo_is_followed_to_superoffice(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "me.JPG").write_bytes(photo())
     run = sandbox.run("upload", tmp_path / "me.JPG", "--entity", "Person", "--id", "0123", "--wait", "--json")
     picture = sandbox.superoffice.picture("person", 123)
@@ -22,7 +22,7 @@ def test_one_photo_is_followed_to_superoffice(sandbox: OpsSandbox, tmp_path: Pat
     assert (head["ContentType"], head["VersionId"]) == ("image/jpeg", row["version_id"])
 
 
-def test_a_second_run_uploads_only_what_changed(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_a_second_run_uploads_only_what_changed(sandbox: CliSandbox, tmp_path: Path) -> None:
     for number, colour in ((201, "red"), (202, "green")):
         (tmp_path / f"{number}.png").write_bytes(photo(colour, kind="PNG"))
     arguments = ("upload", tmp_path, "--pattern", "{id}.*", "--entity", "contact", "--json")
@@ -34,14 +34,14 @@ def test_a_second_run_uploads_only_what_changed(sandbox: OpsSandbox, tmp_path: P
     assert {row["outcome"] for row in sandbox.run(*arguments, "--wait").data["uploads"]} == {"stored"}
 
 
-def test_the_same_bytes_for_another_target_are_uploaded(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_the_same_bytes_for_another_target_are_uploaded(sandbox: CliSandbox, tmp_path: Path) -> None:
     sandbox.put("person/210.jpg", photo(), "person#999")
     (tmp_path / "210.jpg").write_bytes(photo())
     run = sandbox.run("upload", tmp_path / "210.jpg", "--entity", "person", "--id", "210", "--json")
     assert run.data["actions"] == {"uploaded": 1}
 
 
-def test_every_problem_is_listed_with_its_line_and_nothing_moves(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_every_problem_is_listed_with_its_line_and_nothing_moves(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "ok.jpg").write_bytes(photo())
     (tmp_path / "twice.jpg").write_bytes(photo("red"))
     (tmp_path / "notes.txt").write_text("no picture")
@@ -74,7 +74,7 @@ def test_every_problem_is_listed_with_its_line_and_nothing_moves(sandbox: OpsSan
     assert "Contents" not in sandbox.client("s3").list_objects_v2(Bucket=sandbox.bucket, Prefix="person/30")
 
 
-def test_people_are_found_in_superoffice_and_never_guessed(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_people_are_found_in_superoffice_and_never_guessed(sandbox: CliSandbox, tmp_path: Path) -> None:
     directory = sandbox.superoffice.directory
     directory.add("person", 401, "Kari Hansen", email="kari@example.com", associate_id=7)
     directory.add("person", 402, "Ola O'Hara", email="o'hara@example.com")
@@ -97,7 +97,7 @@ def test_people_are_found_in_superoffice_and_never_guessed(sandbox: OpsSandbox, 
     bad = [
         ("email", "twin@example.com", "", "2 records"),
         ("email", "nobody@example.com", "", "no person"),
-        ("email", "kari@example.com", "Somebody Else", "another name"),
+        ("email", "kari@example.com", "Somebody Else", "a different name"),
         ("associate_id", "8", "", "no person for associate 8"),
         ("entity_id", "2000001", "X", "no person 2000001"),
     ]
@@ -107,7 +107,7 @@ def test_people_are_found_in_superoffice_and_never_guessed(sandbox: OpsSandbox, 
         assert expected_problem in run.data["problems"][0]["problem"]
 
 
-def test_what_failed_is_reported_with_advice(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_what_failed_is_reported_with_advice(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "person").mkdir()
     (tmp_path / "person" / "2000002.jpg").write_bytes(photo())
     (tmp_path / "person" / "501.jpg").write_bytes(photo())
@@ -123,7 +123,7 @@ def test_what_failed_is_reported_with_advice(sandbox: OpsSandbox, tmp_path: Path
     assert (rows["501"]["outcome"], rows["501"]["error_code"]) == ("stored", "")
 
 
-def test_what_is_not_settled_in_time_is_said_to_wait(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_what_is_not_settled_in_time_is_said_to_wait(sandbox: CliSandbox, tmp_path: Path) -> None:
     sandbox.superoffice.fail(None, status=500)
     (tmp_path / "510.jpg").write_bytes(photo())
     arguments = ("upload", tmp_path / "510.jpg", "--entity", "person", "--id", 510, "--wait", "--json", "--timeout")
@@ -134,7 +134,7 @@ def test_what_is_not_settled_in_time_is_said_to_wait(sandbox: OpsSandbox, tmp_pa
     sandbox.client("sqs").purge_queue(QueueUrl=sandbox.stack.outputs["IngestQueueUrl"])
 
 
-def test_only_those_without_a_picture_are_uploaded_and_listed(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_only_those_without_a_picture_are_uploaded_and_listed(sandbox: CliSandbox, tmp_path: Path) -> None:
     sandbox.superoffice.state.store("person", 601, photo(), "image/jpeg", (64, 48))  # by somebody else
     (tmp_path / "602.jpg").write_bytes(photo())
     sandbox.run("upload", tmp_path / "602.jpg", "--entity", "person", "--id", "602", "--wait")
@@ -147,11 +147,11 @@ def test_only_those_without_a_picture_are_uploaded_and_listed(sandbox: OpsSandbo
     manifest = tmp_path / "staff.csv"
     manifest.write_text("person_id;name\n601;Person 601\n603;=HYPERLINK\n604;Person 604\n")
     run = sandbox.run("missing", manifest, expect=1)
-    assert "another name" in run.err
+    assert "a different name" in run.err
     assert run.out == "line,entity_type,entity_id,given_by,name\n4,person,604,,Person 604\n"
 
 
-def test_accents_are_found_however_they_are_composed(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_accents_are_found_however_they_are_composed(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / unicodedata.normalize("NFD", "Åse Ömer.jpg")).write_bytes(photo())
     manifest = tmp_path / "people.csv"
     manifest.write_bytes("sep=;\r\nFile;Person ID\r\n.\\Åse Ömer.jpg;701.0\r\n".encode("utf-16"))
@@ -159,7 +159,7 @@ def test_accents_are_found_however_they_are_composed(sandbox: OpsSandbox, tmp_pa
     assert row["key"] == "person/701.jpg"
 
 
-def test_wrong_usage_is_told_apart_from_failure(sandbox: OpsSandbox, tmp_path: Path) -> None:
+def test_wrong_usage_is_told_apart_from_failure(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
     assert "--entity" in sandbox.run("upload", tmp_path / "a.jpg", expect=2).err
     assert "one file" in sandbox.run("upload", tmp_path, "--entity", "person", "--id", "1", expect=2).err

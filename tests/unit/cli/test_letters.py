@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from image_ingest_cli.aws.dead_letters import DeadLetter, await_move, send_back, start_move
+from image_ingest_cli.aws.dead_letters import DeadLetter, await_move_task, replay_letters, start_move_task
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.commands.failures import _move_all
-from image_ingest_cli.errors import Trouble
+from image_ingest_cli.commands.failures import replay_all
+from image_ingest_cli.errors import CommandError
 
 SOURCE, DESTINATION = "arn:aws:sqs:eu-north-1:123456789012:dead", "arn:aws:sqs:eu-north-1:123456789012:ingest"
 
@@ -78,24 +78,24 @@ def _letter(name: str) -> DeadLetter:
 def test_the_move_task_is_told_the_ingest_queue_and_waited_for() -> None:
     queues = Queues(states=("RUNNING", "RUNNING", "COMPLETED"))
     pauses: list[float] = []
-    assert start_move(_stack(queues), 10) == "task"
-    assert await_move(_stack(queues), sleep=pauses.append) == 2
+    assert start_move_task(_stack(queues), 10) == "task"
+    assert await_move_task(_stack(queues), sleep=pauses.append) == 2
     assert (queues.ingest, queues.rate, len(pauses)) == (["one", "two"], 10, 2)
 
 
 def test_a_move_task_that_fails_is_told() -> None:
-    with pytest.raises(Trouble, match="NonExistentQueue"):
-        await_move(_stack(Queues(states=("FAILED",))))
+    with pytest.raises(CommandError, match="NonExistentQueue"):
+        await_move_task(_stack(Queues(states=("FAILED",))))
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "AccessDenied", "InternalFailure"])
 def test_where_there_is_no_move_task_the_command_line_moves(code: str) -> None:
-    assert start_move(_stack(Queues(refuses=code)), 10) is None
+    assert start_move_task(_stack(Queues(refuses=code)), 10) is None
 
 
 def test_a_full_redrive_leaves_the_moving_to_the_queue() -> None:
     queues = Queues()
-    assert _move_all(_stack(queues), 500) == 2
+    assert replay_all(_stack(queues), 500) == 2
     assert (queues.dead, queues.ingest) == ([], ["one", "two"])
 
 
@@ -103,10 +103,10 @@ def test_dying_between_send_and_delete_doubles_rather_than_loses() -> None:
     queues = Queues()
     queues.dies_after_send = True
     with pytest.raises(KeyboardInterrupt):
-        list(send_back(_stack(queues), [_letter("one"), _letter("two")], 10))
+        list(replay_letters(_stack(queues), [_letter("one"), _letter("two")], 10))
     assert (queues.dead, queues.ingest) == (["one", "two"], ["one"])
     queues.dies_after_send = False
     pauses: list[float] = []
-    list(send_back(_stack(queues), [_letter("one"), _letter("two")], 4, sleep=pauses.append))
+    list(replay_letters(_stack(queues), [_letter("one"), _letter("two")], 4, sleep=pauses.append))
     assert (queues.dead, queues.ingest) == ([], ["one", "one", "two"])
     assert pauses == [0.25]

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image_ingest_cli.errors import Trouble
-from image_ingest_cli.photos.folder import Folder, compile_pattern, values_in
-from image_ingest_cli.photos.manifest import Row, read_manifest, who
+from image_ingest_cli.errors import CommandError
+from image_ingest_cli.photos.folder import Folder
+from image_ingest_cli.photos.manifest import read_manifest
+from image_ingest_cli.photos.patterns import compile_pattern, match_name
+from image_ingest_cli.photos.references import parse_reference
+from image_ingest_cli.photos.rows import Row
 
 TEXT = "file;entity_type;entity_id\nphotos/Åse.jpg;person;123\n"
 
@@ -19,15 +22,15 @@ TEXT = "file;entity_type;entity_id\nphotos/Åse.jpg;person;123\n"
 def _rows(tmp_path: Path, content: str | bytes, entity: str | None = None) -> list[tuple[str, str, str]]:
     path = tmp_path / "people.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    reading = read_manifest(path, entity)  # type: ignore[arg-type]  # one of the entity types, by the tests' hand
-    assert reading.problems == []
-    return [(row.file, row.who.entity_type, row.who.value) for row in reading.rows]
+    found = read_manifest(path, entity)  # type: ignore[arg-type]  # one of the entity types, by the tests' hand
+    assert found.problems == []
+    return [(row.file, row.reference.entity_type, row.reference.value) for row in found.rows]
 
 
 def _problems(tmp_path: Path, content: str) -> dict[int | None, str]:
     path = tmp_path / "people.csv"
     path.write_text(content)
-    return {problem.line: problem.what for problem in read_manifest(path, None).problems}
+    return {problem.line: problem.text for problem in read_manifest(path, None).problems}
 
 
 @pytest.mark.parametrize(
@@ -100,20 +103,20 @@ def test_problems_carry_the_line_in_the_file(tmp_path: Path) -> None:
 def test_what_is_no_manifest_is_refused_whole(tmp_path: Path, content: str, reason: str) -> None:
     path = tmp_path / "people.csv"
     path.write_text(content)
-    with pytest.raises(Trouble, match=reason):
+    with pytest.raises(CommandError, match=reason):
         read_manifest(path, None)
 
 
 def test_an_excel_workbook_is_told(tmp_path: Path) -> None:
     (tmp_path / "people.xlsx").write_bytes(b"PK\x03\x04rest")
-    with pytest.raises(Trouble, match="save it as CSV"):
+    with pytest.raises(CommandError, match="Save it as CSV"):
         read_manifest(tmp_path / "people.xlsx", None)
 
 
 def test_an_option_that_contradicts_the_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("file,person_id\na.jpg,1\n")
-    with pytest.raises(Trouble, match="header says contact"):
+    with pytest.raises(CommandError, match="header says contact"):
         read_manifest(path, "contact")
 
 
@@ -123,10 +126,10 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, dat
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(b"file,entity_id\n" + data)
     try:
-        reading = read_manifest(path, "person")
-    except Trouble:
+        found = read_manifest(path, "person")
+    except CommandError:
         return
-    assert all(row.who.target for row in reading.rows)
+    assert all(row.reference.target for row in found.rows)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +147,14 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, dat
     ],
 )
 def test_patterns_read_file_names(pattern: str, name: str, values: dict[str, str] | None) -> None:
-    assert values_in(compile_pattern(pattern), name) == values
+    assert match_name(compile_pattern(pattern), name) == values
 
 
 @pytest.mark.parametrize("pattern", ["*.jpg", "{entity}.*", "{id}{id}", "{colour}", "{}"])
 def test_patterns_that_name_no_record_are_wrong_usage(pattern: str) -> None:
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(CommandError) as error:
         compile_pattern(pattern)
-    assert trouble.value.status == 2
+    assert error.value.status == 2
 
 
 def test_a_folder_is_never_left(tmp_path: Path) -> None:
@@ -184,6 +187,6 @@ def test_two_files_of_one_name_are_not_guessed_between(tmp_path: Path) -> None:
 def test_a_row_of_a_pattern_is_a_row_of_a_manifest(tmp_path: Path) -> None:
     (tmp_path / "7.jpg").write_bytes(b"x")
     (tmp_path / "x.jpg").write_bytes(b"x")
-    reading, others = Folder(tmp_path).matching("{id}.*", "project")
-    assert reading.rows == [Row(None, "7.jpg", who({"entity_id": "7"}, "project"))]
-    assert others == ["x.jpg"]
+    matches = Folder(tmp_path).match("{id}.*", "project")
+    assert matches.rows == [Row(None, "7.jpg", parse_reference({"entity_id": "7"}, "project"))]
+    assert matches.unmatched == ["x.jpg"]

@@ -16,9 +16,12 @@ from botocore.config import Config
 from typer.testing import CliRunner
 
 from image_ingest.superoffice import SCHEMES, parse_secret
-from image_ingest_cli.commands.secret import blank
+from image_ingest_cli.commands.secret import make_blank
 from image_ingest_cli.main import app
-from image_ingest_cli.terminal import console
+from image_ingest_cli.terminal.console import print_table, print_text
+from image_ingest_cli.terminal.progress import show_progress
+from image_ingest_cli.terminal.spreadsheet import write_csv
+from image_ingest_cli.terminal.text import clean
 from sandbox.superoffice import get_private_pem
 
 
@@ -29,31 +32,31 @@ def _run(*arguments: str) -> Any:
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_no_cell_is_a_formula(value: str) -> None:
     file = io.StringIO()
-    console.write_csv(file, ["key"], [[value]])
-    assert list(csv.reader(io.StringIO(file.getvalue(), newline="")))[1] == [f"'{console.clean(value)}"]
+    write_csv(file, ["key"], [[value]])
+    assert list(csv.reader(io.StringIO(file.getvalue(), newline="")))[1] == [f"'{clean(value)}"]
 
 
 def test_cells_keep_their_text() -> None:
     file = io.StringIO()
-    console.write_csv(file, ["a", "b", "c"], [[None, 5, 'x,"y"']])
+    write_csv(file, ["a", "b", "c"], [[None, 5, 'x,"y"']])
     assert file.getvalue() == 'a,b,c\n,5,"x,""y"""\n'
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\u202egpj.exe", "\x9b31m", "\u200b", "\n", "\u2028"])
 def test_no_character_acts_on_the_terminal(evil: str) -> None:
-    assert console.clean(f"a{evil[0]}b") == "a\N{REPLACEMENT CHARACTER}b"
+    assert clean(f"a{evil[0]}b") == "a\N{REPLACEMENT CHARACTER}b"
 
 
 def test_markup_in_a_key_is_text(capsys: pytest.CaptureFixture[str]) -> None:
-    console.say_table(["key"], [["[red]photo[/red] :smile:.jpg"]])
-    console.say("[bold]x")
+    print_table(["key"], [["[red]photo[/red] :smile:.jpg"]])
+    print_text("[bold]x")
     assert "[red]photo[/red] :smile:.jpg" in (out := capsys.readouterr().out)
     assert "[bold]x" in out
 
 
 def test_there_are_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with console.progress("Uploading", 2) as steps:
-        steps.done()
+    with show_progress("Uploading", 2) as steps:
+        steps.advance()
     assert capsys.readouterr() == ("", "")
 
 
@@ -64,7 +67,7 @@ def test_every_template_is_valid_once_it_is_filled_in(scheme: str, tmp_path: Pat
     if "private_key" in filled:
         filled["private_key"] = get_private_pem("partner")
     assert type(parse_secret(json.dumps(filled)).secret.scheme) is SCHEMES[scheme].values
-    assert filled.keys() == blank(scheme).keys()
+    assert filled.keys() == make_blank(scheme).keys()
     file = tmp_path / "secret.json"
     file.write_text(json.dumps({**filled, "colour": "blue"}), encoding="utf-8-sig")
     checked = _run("secret", "check", str(file))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from image_ingest_cli.parallel import in_parallel
+from image_ingest_cli.parallel import run_parallel
 
 
 def test_everything_is_done_once_and_little_is_taken_ahead() -> None:
@@ -20,7 +20,7 @@ def test_everything_is_done_once_and_little_is_taken_ahead() -> None:
             yield number
 
     done = []
-    for result in in_parallel(lambda number: number * 2, things(), 4):
+    for result in run_parallel(lambda number: number * 2, things(), 4):
         done.append(result)
         ahead.append(taken - len(done))
     assert sorted(done) == [number * 2 for number in range(500)]
@@ -35,13 +35,13 @@ def test_the_first_failure_ends_it_and_leaves_no_thread() -> None:
 
     before = threading.active_count()
     with pytest.raises(ValueError, match="three"):
-        list(in_parallel(work, range(1000), 4))
+        list(run_parallel(work, range(1000), 4))
     assert threading.active_count() == before
 
 
 def test_who_stops_listening_leaves_no_thread() -> None:
     before = threading.active_count()
-    results = in_parallel(lambda number: number, iter(range(1000)), 4)
+    results = run_parallel(lambda number: number, iter(range(1000)), 4)
     next(results)
     results.close()  # type: ignore[attr-defined]  # a generator, as seen from here
     assert threading.active_count() == before

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from image_ingest.ledger.order import Mark
-from image_ingest_cli.aws.ledger import Ending, ending
+from image_ingest_cli.aws.ledger import Ending, find_ending
 
 NOW, LATER, EARLIER = (f"2026-10-05T10:00:0{second}Z" for second in (5, 7, 3))
 
@@ -46,4 +46,4 @@ def _item(*, stored: Mark | None = None, attempt: Mark | None = None, **more: An
     ],
 )
 def test_an_upload_ends_as_the_ledger_says(item: dict[str, Any], expected: Ending | None) -> None:
-    assert ending(item, _mark("1")) == expected
+    assert find_ending(item, _mark("1")) == expected

@@ -16,10 +16,10 @@ from image_ingest.outcome import Outcome
 from image_ingest.picture import Picture, Preparation
 from image_ingest.settings import DEFAULT_MEMORY_MIB
 from image_ingest.target import Target, target_of
-from image_ingest_cli.aws.ledger import held_seconds
+from image_ingest_cli.aws.ledger import lease_seconds
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.errors import Trouble
-from image_ingest_cli.prediction import Inspection, Prediction
+from image_ingest_cli.diagnosis.prediction import Inspection, Prediction
+from image_ingest_cli.errors import CommandError
 
 _PICTURE_SECONDS = 60.0
 
@@ -51,8 +51,8 @@ def _follow(stack: Stack, inspection: Inspection, *, past_picture: bool) -> Pred
     known = settled(inspection.item, mark, tenant)
     if known is not None:
         return Prediction(known.outcome, known.error_code, known.message)
-    if held_seconds(inspection.item, time.time()):
-        return Prediction("deferred", "target.busy", "A worker holds the target at the moment.")
+    if lease_seconds(inspection.item, time.time()):
+        return Prediction("deferred", "target.busy", "Another worker holds the target now.")
     check_readable(obj, stack.settings.max_source_bytes)
     if not past_picture:
         inspection.picture = _picture(stack, obj, target)
@@ -70,10 +70,10 @@ def _picture(stack: Stack, obj: StoredObject, target: Target) -> Picture:
 def _acceptance(stack: Stack, target: Target) -> Prediction:
     """SuperOffice's part, as far as a harmless read can tell."""
     try:
-        record = stack.crm.record(target)
-    except Trouble as refusal:
+        record = stack.crm.find_record(target)
+    except CommandError as refusal:
         return Prediction(
-            "stored", message=f"unless SuperOffice refuses it; asked about the record, it says: {refusal}"
+            "stored", message=f"unless SuperOffice refuses it. Asked for the record, it replied: {refusal}"
         )
     if record is not None:
         return Prediction("stored")

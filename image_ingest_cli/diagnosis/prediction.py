@@ -1,4 +1,4 @@
-"""How an upload would end if it was delivered now, and what was found on the way to that answer."""
+"""How an upload would end if it were delivered now, and what was found on the way to that result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Prediction:
 
 @dataclass
 class Inspection:
-    """What was found on the way to the prediction; the rest stays None where the way ended before."""
+    """What was found on the way to the prediction; the rest stays None if the way ended earlier."""
 
     upload: Upload
     obj: StoredObject | None = None

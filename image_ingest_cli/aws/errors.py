@@ -1,0 +1,97 @@
+"""What AWS's refusals mean for the person at this shell, and what to do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    LoginError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from image_ingest.aws.errors import error_code
+
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+_UNKNOWN_CREDENTIALS = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "AuthFailure",
+    }
+)
+
+_LOCAL_PROBLEMS: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = (
+    (
+        (SSOError, TokenRetrievalError),
+        "The AWS SSO session has expired.",
+        "Sign in again: aws sso login{profile_option}",
+    ),
+    ((LoginError,), "The AWS login session has expired.", "Sign in again: aws login{profile_option}"),
+    (
+        (NoCredentialsError, PartialCredentialsError),
+        "This shell has no complete AWS credentials.",
+        "Set AWS_PROFILE, or sign in as you do for the AWS CLI.",
+    ),
+    ((NoRegionError,), "This shell has no AWS region.", "Set AWS_REGION, for example AWS_REGION=eu-north-1."),
+)
+
+
+@dataclass(frozen=True)
+class AwsProblem:
+    """What went wrong, and what the operator can do about it."""
+
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}"
+
+
+def describe_aws_error(error: ClientError | BotoCoreError) -> AwsProblem:
+    """One sentence on the problem and one on the remedy."""
+    if isinstance(error, ClientError):
+        return _describe_refusal(error)
+    if isinstance(error, ProfileNotFound):
+        name = error.kwargs.get("profile")
+        return AwsProblem(
+            f"There is no AWS profile {name} on this machine.",
+            "Set AWS_PROFILE to one of those that `aws configure list-profiles` prints.",
+        )
+    for kinds, message, advice in _LOCAL_PROBLEMS:
+        if isinstance(error, kinds):
+            return AwsProblem(message, advice.format(profile_option=_profile_option()))
+    return AwsProblem(f"{str(error).rstrip('.')}.", "Check the AWS region and the network of this shell.")
+
+
+def _describe_refusal(error: ClientError) -> AwsProblem:
+    code = error_code(error)
+    if code in _EXPIRED:
+        return AwsProblem(
+            "The AWS credentials of this shell have expired.", "Sign in again, then run the same command."
+        )
+    if code in _UNKNOWN_CREDENTIALS:
+        return AwsProblem(
+            f"AWS does not accept the credentials of this shell ({code}).",
+            "Set AWS_PROFILE, or sign in as you do for the AWS CLI.",
+        )
+    text = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
+    reason = f": {text}" if text else ""
+    return AwsProblem(
+        f"AWS refused {error.operation_name} ({code}){reason}.",
+        "If a permission is missing, add it to your own AWS user or role.",
+    )
+
+
+def _profile_option() -> str:
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    return f" --profile {profile}" if profile else ""

@@ -1,0 +1,72 @@
+"""Dead letters as tables and JSON, with the catalogue's advice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from image_ingest.errors import CATALOGUE, CatalogueEntry
+from image_ingest_cli.aws.dead_letters import DeadLetter
+from image_ingest_cli.aws.selection import NO_CODE
+from image_ingest_cli.diagnosis.prediction import Prediction
+from image_ingest_cli.terminal.console import print_table, print_text
+from image_ingest_cli.terminal.records import describe_target
+
+_WORKER_DIED = CatalogueEntry(
+    "reject",
+    "The queue itself moved it: the worker died or was stopped each time, so no reason was recorded.",
+    "Check the predicted result. If the picture is large, give the function more memory. Then replay.",
+)
+_UNKNOWN = CatalogueEntry("reject", "This version does not know the code.", "Update the command line.")
+
+
+def find_entry(code: str | None) -> CatalogueEntry:
+    """Meaning and advice of a dead letter's code."""
+    return _WORKER_DIED if code is None else CATALOGUE.get(code, _UNKNOWN)
+
+
+def show_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Prediction]) -> None:
+    """Prints the letters grouped by code."""
+    if not letters:
+        print_text("There are no dead letters.")
+    for code, count in sorted(Counter(letter.code or NO_CODE for letter in letters).items()):
+        entry = find_entry(None if code == NO_CODE else code)
+        print_text(f"{code}: {count}", "bold")
+        print_text(f"  {entry.meaning}\n  → {entry.advice}")
+        columns = ["id", "for", "key", "since", "attempts", *(["replay result"] if predictions else [])]
+        group = [letter for letter in letters if (letter.code or NO_CODE) == code]
+        print_table(columns, [_show_letter(letter, predictions) for letter in group])
+
+
+def build_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Prediction]) -> dict[str, Any]:
+    """The letters and their groups for other programs."""
+    groups = [
+        {"code": code, "count": count, "meaning": find_entry(code).meaning, "advice": find_entry(code).advice}
+        for code, count in Counter(letter.code for letter in letters).items()
+    ]
+    return {"groups": groups, "dead_letters": [build_letter(letter, predictions.get(letter.id)) for letter in letters]}
+
+
+def build_letter(letter: DeadLetter, prediction: Prediction | None) -> dict[str, Any]:
+    """One letter for other programs."""
+    upload, target = letter.upload, letter.target
+    return {
+        "id": letter.id,
+        "code": letter.code,
+        "message": letter.message,
+        "attempts": letter.attempts,
+        "entity_type": target.entity_type if target else None,
+        "entity_id": target.entity_id if target else None,
+        "bucket": upload.bucket if upload else None,
+        "key": upload.key if upload else None,
+        "version_id": upload.version_id if upload else None,
+        "sent_at": letter.sent_at,
+        "prediction": vars(prediction) if prediction else None,
+    }
+
+
+def _show_letter(letter: DeadLetter, predictions: Mapping[str, Prediction]) -> list[Any]:
+    record = describe_target(letter.target) if letter.target else "?"
+    row = [letter.id[:8], record, letter.key or "(no upload)", letter.sent_at, letter.attempts or "?"]
+    return [*row, predictions[letter.id]] if predictions else row

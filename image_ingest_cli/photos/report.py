@@ -1,0 +1,82 @@
+"""What happened to each file, as rows for the screen, JSON and CSV."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from image_ingest.errors import CATALOGUE
+from image_ingest_cli.aws.follow import FollowedUpload
+from image_ingest_cli.aws.transfer import Transfer
+from image_ingest_cli.terminal.console import print_json, print_table, print_text
+from image_ingest_cli.terminal.spreadsheet import save_csv
+
+_COLUMNS = (
+    *("line", "file", "entity_type", "entity_id", "key", "version_id"),
+    *("action", "outcome", "blob_id", "error_code", "message", "advice"),
+)
+_WAITING_ADVICE = "Check again later: image-ingest status. If it stays so, run image-ingest doctor."
+_SHOWN = 50  # failures on the screen
+
+
+def build_rows(transfers: Sequence[Transfer], followed: Sequence[FollowedUpload] | None) -> list[dict[str, Any]]:
+    """One row for each transfer, with its outcome if it was followed."""
+    return [_build_row(one, followed[i] if followed else None) for i, one in enumerate(transfers)]
+
+
+def show_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, followed: bool) -> None:
+    """Prints failures and totals, or everything as JSON."""
+    counts = Counter(row["action"] for row in rows)
+    outcomes = Counter(row["outcome"] for row in rows if row["outcome"])
+    if as_json:
+        print_json({"uploads": rows, "actions": counts, "outcomes": outcomes})
+        return
+    failures = [row for row in rows if row["action"] == "failed" or row["outcome"] in {"rejected", "waiting"}]
+    if failures:
+        columns = ["file", "for", "outcome", "reason", "what to do"]
+        print_table(columns, [_show_failure(row) for row in failures[:_SHOWN]])
+    if len(failures) > _SHOWN:
+        print_text(f"… and {len(failures) - _SHOWN} more; --report FILE writes them all.")
+    print_text(f"{describe_counts(counts)}.")
+    if followed:
+        print_text(f"Outcomes: {describe_counts(outcomes) or 'none'}.")
+
+
+def save_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes the rows as CSV."""
+    save_csv(path, _COLUMNS, [[row[column] for column in _COLUMNS] for row in rows])
+
+
+def describe_counts(counts: Counter[str]) -> str:
+    """`2 rejected, 3 stored`."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+
+
+def _build_row(transfer: Transfer, followed: FollowedUpload | None) -> dict[str, Any]:
+    ending = followed.ending if followed else None
+    state = ending or followed
+    code, message = (state.code, state.message) if state else (None, None)
+    photo, mark = transfer.photo, transfer.mark
+    is_waiting = followed is not None and ending is None and mark is not None
+    return {
+        "line": photo.line,
+        "file": photo.name,
+        "entity_type": photo.target.entity_type,
+        "entity_id": photo.target.entity_id,
+        "key": photo.key,
+        "version_id": mark.version_id if mark else None,
+        "action": transfer.action,
+        "outcome": ending.outcome if ending else "waiting" if is_waiting else None,
+        "blob_id": ending.blob_id if ending else None,
+        "error_code": code,
+        "message": transfer.problem or message,
+        "advice": CATALOGUE[code].advice if code in CATALOGUE else _WAITING_ADVICE if is_waiting else None,
+    }
+
+
+def _show_failure(row: dict[str, Any]) -> list[Any]:
+    reason = ": ".join(filter(None, [row["error_code"], row["message"]]))
+    record = f"{row['entity_type']} {row['entity_id']}"
+    return [row["file"], record, row["outcome"] or row["action"], reason, row["advice"]]
