@@ -1,14 +1,19 @@
-"""A tool that this machine lacks: the test is skipped with the command that installs it, or fails if CI=true."""
+"""What all tests share: how a missing tool is reported, and that a failure is reported once.
+
+A test whose tool this machine lacks is skipped with the command that installs it. It fails if CI=true.
+"""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Generator
-from typing import NoReturn
 
 import pytest
 
 from tools.commands import Unavailable
+
+_IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -17,7 +22,7 @@ def pytest_runtest_setup() -> Generator[None]:
     try:
         return (yield)
     except Unavailable as reason:
-        _refuse(reason)
+        raise _refusal(reason) from None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,7 +31,22 @@ def pytest_runtest_call() -> Generator[None]:
     try:
         return (yield)
     except Unavailable as reason:
-        _refuse(reason)
+        raise _refusal(reason) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a failed test left open is no failure of the tests after it."""
+    report = yield
+    if report.failed:
+        item.config.addinivalue_line("filterwarnings", _IGNORED_AFTER_FAILURE)
+    return report
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The same for the end of the run."""
+    if _IGNORED_AFTER_FAILURE in config.getini("filterwarnings"):
+        warnings.simplefilter("ignore", ResourceWarning)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -38,7 +58,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
         terminalreporter.write_line(f"{tests} skipped; each line above gives the reason and the command that helps.")
 
 
-def _refuse(reason: Unavailable) -> NoReturn:
+def _refusal(reason: Unavailable) -> BaseException:
     if os.environ.get("CI") == "true":
-        pytest.fail(str(reason), pytrace=False)
-    pytest.skip(str(reason))
+        return pytest.fail.Exception(str(reason), pytrace=False)
+    return pytest.skip.Exception(str(reason))
