@@ -27,15 +27,23 @@ _LATE = 4.0  # seconds: longer than the function waits for a response here, and 
 _NAME = "soak_launcher"
 _LAUNCHER = """\
 \"\"\"The unchanged function with shorter waits. Only the soak test deploys this file.\"\"\"
-from image_ingest import ingest
-from image_ingest.aws import ingest_queue
-from image_ingest.app import lambda_handler
-from image_ingest.superoffice import transport
+import os
+from functools import cache
 
-ingest_queue.FIRST_BACK_OFF = 1  # seconds, instead of 30
-ingest_queue.LONGEST_BACK_OFF = 6  # instead of six hours
-ingest.LEASE_MARGIN = 6.0  # instead of 30
-transport._EXCHANGE_SECONDS = 3.0  # instead of 30
+from image_ingest.app import handle_event
+from image_ingest.timing import Timing
+from image_ingest.worker import build_worker
+
+TIMING = Timing(first_back_off=1, longest_back_off=6, lease_margin=6, superoffice_exchange=3)
+
+
+@cache
+def get_worker():
+    return build_worker(os.environ, TIMING)
+
+
+def lambda_handler(event, context):
+    return handle_event(get_worker(), event, context)
 """
 _SHORTER = (
     ("Handler: image_ingest.app.lambda_handler", f"Handler: {_NAME}.lambda_handler"),

@@ -1,4 +1,4 @@
-"""The Lambda function: wire once, hand every upload on, answer in AWS's words."""
+"""The Lambda function's handler, and its answers in AWS's words."""
 
 from __future__ import annotations
 
@@ -9,147 +9,138 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.config import Config
 
-from image_ingest.aws.dead_letters import DeadLetters
-from image_ingest.aws.ingest_queue import IngestQueue, back_off
-from image_ingest.aws.objects import Objects
 from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestDeferred
 from image_ingest.events import (
+    UNRECOGNISED,
     BatchTask,
-    Delivery,
-    Notice,
     Unrecognised,
-    batch_tasks_in,
+    WorkItem,
     is_sqs_batch,
-    notices_in,
-    notices_in_message,
-    unrecognised,
+    parse_batch_tasks,
+    parse_event,
+    parse_message,
 )
-from image_ingest.ingest import Ingest
-from image_ingest.ledger.claims import Ledger
-from image_ingest.ledger.table import Table
 from image_ingest.outcome import Result
 from image_ingest.picture import warm_up
-from image_ingest.report import Report
-from image_ingest.settings import InvalidSettings, Settings
-from image_ingest.superoffice import SecretSource, SuperOffice
+from image_ingest.settings import InvalidSettings
+from image_ingest.timing import Timing
+from image_ingest.upload import Delivery
+from image_ingest.worker import Worker, build_worker
 
-RESERVE = 5.0  # seconds of an invocation kept for the ledger, the dead letter and the answer
-
-_ASSUMED_SECONDS = 60.0
-_AWS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 _BATCH_RESULT_CODES = {"rejected": "PermanentFailure", "deferred": "TemporaryFailure"}
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Handles any event shape of docs/reference.md, "Events".
+    """Handles every event shape of docs/reference.md, "Events".
 
     Raises InvalidSettings; for direct invocations ValueError (`event.unrecognised`) and IngestDeferred.
     """
-    worker = _worker()
-    invocation = _Invocation(context)
+    return handle_event(get_worker(), event, context)
+
+
+@cache
+def get_worker() -> Worker:
+    """This environment's worker. Invalid settings are not remembered, so that every invocation reports them."""
+    return build_worker(os.environ)
+
+
+def handle_event(worker: Worker, event: Any, context: Any) -> dict[str, Any]:
+    """What lambda_handler does, with a given worker."""
+    invocation = Invocation.from_context(context, worker.timing)
     if is_sqs_batch(event):
-        return worker.messages(event, invocation)
-    if (tasks := batch_tasks_in(event)) is not None:
-        return worker.batch_job(event, tasks, invocation)
-    notices = notices_in(event)
-    if notices is None or any(isinstance(notice, Unrecognised) for notice in notices):
-        raise ValueError(f"{unrecognised().code}: {unrecognised()}")
-    return worker.direct(notices, invocation)
-
-
-class _Invocation:
-    """One call of the function: its id and how long it may take."""
-
-    def __init__(self, context: Any) -> None:
-        self.request_id = str(getattr(context, "aws_request_id", ""))
-        clock = getattr(context, "get_remaining_time_in_millis", None)  # some test tools have none
-        remaining = clock() / 1000 if clock else _ASSUMED_SECONDS
-        self.deadline = Deadline(remaining - RESERVE)
+        return handle_messages(worker, event, invocation)
+    if (tasks := parse_batch_tasks(event)) is not None:
+        return _handle_batch_job(worker, event, tasks, invocation)
+    items = parse_event(event)
+    if items is None or any(isinstance(item, Unrecognised) for item in items):
+        raise ValueError(f"event.unrecognised: {UNRECOGNISED}")
+    return _handle_direct(worker, items, invocation)
 
 
 @dataclass(frozen=True)
-class _Worker:
-    """Everything that lives as long as the execution environment."""
+class Invocation:
+    """One call of the function: its id, and the deadline of everything done in it."""
 
-    settings: Settings
-    ingest: Ingest
-    queue: IngestQueue
-    report: Report
+    request_id: str
+    deadline: Deadline
 
-    def messages(self, event: Mapping[str, Any], invocation: _Invocation) -> dict[str, Any]:
-        """Answers the SQS trigger. What failed before comes last, so that its neighbours are done if it kills us."""
-        event = {**event, "Records": sorted(event["Records"], key=lambda record: _receives(SQSRecord(record)))}
-        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-
-        def handle(record: SQSRecord) -> None:
-            self._message(record, invocation.deadline)
-
-        return dict(process_partial_response(event, handle, processor))
-
-    def direct(self, notices: Sequence[Notice], invocation: _Invocation) -> dict[str, Any]:
-        """Answers whoever invoked the function with an S3 notification or EventBridge event."""
-        self.report.correlate(invocation.request_id)
-        delivery = Delivery(invocation.request_id)
-        results = [self.ingest.handle(notice, delivery, invocation.deadline)[0] for notice in notices]
-        deferred = [result for result in results if result.outcome == "deferred"]
-        if deferred:
-            codes = ", ".join(sorted({str(result.error_code) for result in deferred}))
-            raise IngestDeferred(f"{len(deferred)} of {len(results)} uploads were deferred ({codes}); invoke again.")
-        return {"results": [result.as_row() for result in results]}
-
-    def batch_job(
-        self, event: Mapping[str, Any], tasks: Sequence[BatchTask], invocation: _Invocation
-    ) -> dict[str, Any]:
-        """Answers an S3 Batch Operations job, which keeps its own report: nothing is dead-lettered."""
-        self.report.correlate(invocation.request_id)
-        delivery = Delivery(invocation.request_id, dead_letters=False)
-        results = []
-        for task in tasks:
-            notice = task.upload or Unrecognised("")
-            result, _ = self.ingest.handle(notice, delivery, invocation.deadline)
-            results.append(_task_result(task, result))
-        return {
-            "invocationSchemaVersion": event["invocationSchemaVersion"],
-            "treatMissingKeysAs": "TemporaryFailure",
-            "invocationId": event.get("invocationId"),
-            "results": results,
-        }
-
-    def _message(self, record: SQSRecord, deadline: Deadline) -> None:
-        """Handles one SQS message. Raises IngestDeferred, which keeps it on the queue."""
-        receives = _receives(record)
-        message_id = str(record.raw_event.get("messageId", ""))
-        self.report.correlate(message_id)
-        delivery = Delivery(message_id, receives, last=receives >= self.settings.max_attempts)
-        waits = []
-        for notice in notices_in_message(str(record.raw_event.get("body", ""))):
-            result, wait = self.ingest.handle(notice, delivery, deadline)
-            if result.outcome == "deferred":
-                waits.append(wait or 0)
-        if waits:
-            self._postpone(record, back_off(receives, max(waits)))
-            raise IngestDeferred(f"{len(waits)} uploads of this message were deferred.")
-
-    def _postpone(self, record: SQSRecord, seconds: int) -> None:
-        message = record.raw_event
-        source, handle = message.get("eventSourceARN", ""), message.get("receiptHandle", "")
-        if not self.queue.postpone(source, handle, seconds):
-            self.report.warn("The queue did not take the back-off; the message returns after its visibility time-out.")
+    @classmethod
+    def from_context(cls, context: Any, timing: Timing) -> Invocation:
+        """By Lambda's context object, of which some test tools give only a part."""
+        remaining = getattr(context, "get_remaining_time_in_millis", None)
+        seconds = remaining() / 1000 if remaining else timing.invocation
+        return cls(str(getattr(context, "aws_request_id", "")), Deadline(seconds - timing.reserve))
 
 
-def _receives(record: SQSRecord) -> int:
-    count = (record.raw_event.get("attributes") or {}).get("ApproximateReceiveCount", "1")
-    return max(1, int(count)) if str(count).isdecimal() else 1
+def handle_messages(worker: Worker, event: Mapping[str, Any], invocation: Invocation) -> dict[str, Any]:
+    """Answers the SQS trigger. Messages that failed before come last: if one kills the worker, the others are done."""
+    event = {**event, "Records": sorted(event["Records"], key=lambda record: _count_receives(SQSRecord(record)))}
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+    def handle(record: SQSRecord) -> None:
+        _handle_message(worker, record, invocation.deadline)
+
+    return dict(process_partial_response(event, handle, processor))
 
 
-def _task_result(task: BatchTask, result: Result) -> dict[str, str]:
+def _handle_message(worker: Worker, record: SQSRecord, deadline: Deadline) -> None:
+    """Raises IngestDeferred, which keeps the message on the queue."""
+    receives = _count_receives(record)
+    message_id = str(record.raw_event.get("messageId", ""))
+    worker.report.correlate(message_id)
+    delivery = Delivery(message_id, receives, last=receives >= worker.settings.max_attempts)
+    waits = []
+    for item in parse_message(str(record.raw_event.get("body", ""))):
+        attempt = worker.ingest.handle(item, delivery, deadline)
+        if attempt.result.outcome == "deferred":
+            waits.append(attempt.retry_after or 0)
+    if waits:
+        _postpone(worker, record, worker.queue.back_off(receives, max(waits)))
+        raise IngestDeferred(f"{len(waits)} uploads of this message were deferred.")
+
+
+def _postpone(worker: Worker, record: SQSRecord, seconds: int) -> None:
+    message = record.raw_event
+    source, handle = message.get("eventSourceARN", ""), message.get("receiptHandle", "")
+    if not worker.queue.postpone(source, handle, seconds):
+        worker.report.warn("The queue refused the back-off. The message returns after its visibility time-out.")
+
+
+def _handle_direct(worker: Worker, items: Sequence[WorkItem], invocation: Invocation) -> dict[str, Any]:
+    """Answers the caller of an invocation with an S3 notification or EventBridge event."""
+    worker.report.correlate(invocation.request_id)
+    delivery = Delivery(invocation.request_id)
+    results = [worker.ingest.handle(item, delivery, invocation.deadline).result for item in items]
+    deferred = [result for result in results if result.outcome == "deferred"]
+    if deferred:
+        codes = ", ".join(sorted({str(result.error_code) for result in deferred}))
+        raise IngestDeferred(f"{len(deferred)} of {len(results)} uploads were deferred ({codes}); invoke again.")
+    return {"results": [result.as_row() for result in results]}
+
+
+def _handle_batch_job(
+    worker: Worker, event: Mapping[str, Any], tasks: Sequence[BatchTask], invocation: Invocation
+) -> dict[str, Any]:
+    """Answers an S3 Batch Operations job, which keeps its own report: nothing is dead-lettered."""
+    worker.report.correlate(invocation.request_id)
+    delivery = Delivery(invocation.request_id, dead_letters=False)
+    results = []
+    for task in tasks:
+        item = task.upload or Unrecognised("")
+        results.append(_format_task_result(task, worker.ingest.handle(item, delivery, invocation.deadline).result))
+    return {
+        "invocationSchemaVersion": event["invocationSchemaVersion"],
+        "treatMissingKeysAs": "TemporaryFailure",
+        "invocationId": event.get("invocationId"),
+        "results": results,
+    }
+
+
+def _format_task_result(task: BatchTask, result: Result) -> dict[str, str]:
     text = f"{result.outcome} blob {result.blob_id}" if result.blob_id is not None else result.outcome
     if result.error_code is not None:
         text = f"{text} {result.error_code}: {result.message}"
@@ -157,31 +148,17 @@ def _task_result(task: BatchTask, result: Result) -> dict[str, str]:
     return {"taskId": task.task_id, "resultCode": code, "resultString": text[:1024]}
 
 
-@cache
-def _worker() -> _Worker:
-    """The composition root; an invalid environment is not remembered, so every invocation says so."""
-    settings = Settings.from_environment(os.environ)
-    session = boto3.session.Session()
-    report = Report(Logger(service="image_ingest"))
-    sqs = session.client("sqs", config=_AWS)
-    secret = SecretSource(session.client("secretsmanager", config=_AWS), settings.secret_id)
-    ingest = Ingest(
-        settings=settings,
-        objects=Objects(session.client("s3", config=_AWS)),
-        ledger=Ledger(Table(session.client("dynamodb", config=_AWS), settings.ledger_table)),
-        superoffice=SuperOffice(settings.superoffice, secret),
-        dead_letters=DeadLetters(sqs, settings.dead_letter_queue_url),
-        report=report,
-    )
-    return _Worker(settings, ingest, IngestQueue(sqs), report)
+def _count_receives(record: SQSRecord) -> int:
+    count = (record.raw_event.get("attributes") or {}).get("ApproximateReceiveCount", "1")
+    return max(1, int(count)) if str(count).isdecimal() else 1
 
 
-def _begin() -> None:
-    """Does the first invocation's preparations in Lambda's init phase, which has more CPU; elsewhere nothing."""
+def _prepare_environment() -> None:
+    """Builds the worker in Lambda's init phase, which has more CPU. Does nothing elsewhere."""
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-        with suppress(InvalidSettings, ImportError):  # the invocations say so
-            _worker()
+        with suppress(InvalidSettings, ImportError):  # the invocations report it
+            get_worker()
             warm_up()
 
 
-_begin()
+_prepare_environment()

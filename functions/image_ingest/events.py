@@ -9,34 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote_plus, unquote, unquote_plus
 
-from image_ingest.errors import Rejected
+from image_ingest.upload import Upload
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _SEQUENCER = re.compile(r"[0-9A-Fa-f]{1,64}")
 _MAX_KEY_BYTES = 1024
 _MAX_FIELD = 1024
 
-
-@dataclass(frozen=True)
-class Upload:
-    """One object put in the bucket, as its event tells it.
-
-    `key` is decoded. `event_time` is ISO 8601 with the precision that the event has. `version_id` is None where the
-    event names none, and "null" is a version's name in a bucket whose versioning is suspended.
-    """
-
-    bucket: str
-    key: str
-    version_id: str | None = None
-    sequencer: str | None = None
-    event_time: str | None = None
-    etag: str | None = None
-    other_key: str | None = None  # a second reading of an ambiguously encoded key
-    record: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-
-    def under_other_key(self) -> Upload:
-        """The same upload, its key read the other way."""
-        return replace(self, key=self.other_key or self.key, other_key=None)
+UNRECOGNISED = "This is not an S3 notification, an EventBridge event or an S3 Batch Operations task."
 
 
 @dataclass(frozen=True)
@@ -56,7 +36,7 @@ class Unrecognised:
     body: str = field(repr=False)
 
 
-Notice = Upload | Ignored | Unrecognised
+WorkItem = Upload | Ignored | Unrecognised
 
 
 @dataclass(frozen=True)
@@ -67,46 +47,27 @@ class BatchTask:
     upload: Upload | None
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """How an upload's event reached this invocation.
-
-    `id` is the SQS message's or the request's; `receives` counts the message's deliveries, None outside SQS.
-    `last`: a deferral now is the final one. `dead_letters`: whether refusals go to the dead-letter queue.
-    """
-
-    id: str
-    receives: int | None = None
-    last: bool = False
-    dead_letters: bool = True
-
-
-def unrecognised() -> Rejected:
-    """The refusal of what is no upload event."""
-    return Rejected("event.unrecognised", "This is no S3 notification, EventBridge event or S3 Batch Operations task.")
-
-
-def notices_in_message(body: str) -> list[Notice]:
+def parse_message(body: str) -> list[WorkItem]:
     """What an SQS message body asks for: an S3 notification, an SNS envelope round one, or an EventBridge event."""
     document = _json(body)
     if isinstance(document, dict) and document.get("Type") == "Notification" and "Records" not in document:
         document = _json(document.get("Message"))
-    notices = notices_in(document)
-    if notices is None:
+    items = parse_event(document)
+    if items is None:
         return [Unrecognised(body)]
-    return [Unrecognised(body)] if len(notices) == 1 and isinstance(notices[0], Unrecognised) else notices
+    return [Unrecognised(body)] if len(items) == 1 and isinstance(items[0], Unrecognised) else items
 
 
-def notices_in(document: object) -> list[Notice] | None:
+def parse_event(document: object) -> list[WorkItem] | None:
     """What an S3 notification or EventBridge event asks for; None if it is neither."""
     if not isinstance(document, dict):
         return None
     if document.get("Event") == "s3:TestEvent":
         return [Ignored("test event", bucket=_text(document.get("Bucket")))]
     if isinstance(document.get("Records"), list):
-        return [_s3_notice(record) for record in document["Records"]]
+        return [_parse_record(record) for record in document["Records"]]
     if document.get("source") == "aws.s3" and document.get("detail-type") == "Object Created":
-        upload = _eventbridge_upload(document)
+        upload = _parse_eventbridge(document)
         return None if upload is None else [upload]
     return None
 
@@ -121,26 +82,26 @@ def is_sqs_batch(event: object) -> bool:
     )
 
 
-def batch_tasks_in(event: object) -> list[BatchTask] | None:
+def parse_batch_tasks(event: object) -> list[BatchTask] | None:
     """The tasks of an S3 Batch Operations invocation, schema 1.0 or 2.0; None if the event is none."""
     if not isinstance(event, dict) or event.get("invocationSchemaVersion") not in {"1.0", "2.0"}:
         return None
     tasks = event.get("tasks")
     if not isinstance(tasks, list) or not all(isinstance(t, dict) and _text(t.get("taskId")) for t in tasks):
         return None
-    return [BatchTask(task["taskId"], _batch_upload(task)) for task in tasks]
+    return [BatchTask(task["taskId"], _parse_task(task)) for task in tasks]
 
 
-def notification(upload: Upload) -> str:
+def format_notification(upload: Upload) -> str:
     """The S3 notification of exactly this upload: sent to the ingest queue, it replays it."""
     return json.dumps({"Records": [upload.record or _s3_record(upload)]})
 
 
-def _s3_notice(record: object) -> Notice:
+def _parse_record(record: object) -> WorkItem:
     if not isinstance(record, dict) or record.get("eventSource") != "aws:s3":
         return Unrecognised(json.dumps({"Records": [record]}))
     name = str(record.get("eventName")).removeprefix("s3:")
-    upload = _s3_upload(record)
+    upload = _parse_s3_upload(record)
     if upload is None or not name.startswith(("ObjectCreated:", "ObjectRemoved:")):
         return Unrecognised(json.dumps({"Records": [record]}))
     if name.startswith("ObjectRemoved:"):
@@ -148,7 +109,7 @@ def _s3_notice(record: object) -> Notice:
     return upload
 
 
-def _s3_upload(record: Mapping[str, Any]) -> Upload | None:
+def _parse_s3_upload(record: Mapping[str, Any]) -> Upload | None:
     s3 = _mapping(record.get("s3"))
     bucket, obj = _mapping(s3.get("bucket")), _mapping(s3.get("object"))
     key = _text(obj.get("key"))
@@ -163,7 +124,7 @@ def _s3_upload(record: Mapping[str, Any]) -> Upload | None:
     )
 
 
-def _eventbridge_upload(event: Mapping[str, Any]) -> Upload | None:
+def _parse_eventbridge(event: Mapping[str, Any]) -> Upload | None:
     detail = _mapping(event.get("detail"))
     bucket, obj = _mapping(detail.get("bucket")), _mapping(detail.get("object"))
     upload = _upload(
@@ -179,7 +140,7 @@ def _eventbridge_upload(event: Mapping[str, Any]) -> Upload | None:
     return replace(upload, record=_s3_record(upload, region=_text(event.get("region")), size=obj.get("size")))
 
 
-def _batch_upload(task: Mapping[str, Any]) -> Upload | None:
+def _parse_task(task: Mapping[str, Any]) -> Upload | None:
     bucket = _text(task.get("s3Bucket")) or (_text(task.get("s3BucketArn")) or "").rpartition(":")[2]
     key = _text(task.get("s3Key"))
     if key is None:

@@ -29,7 +29,7 @@ class Target:
         return f"{self.entity_type}#{self.entity_id}"
 
 
-def target_of(metadata: Mapping[str, str], key: str, key_pattern: re.Pattern[str] | None) -> Target:
+def find_target(metadata: Mapping[str, str], key: str, key_pattern: re.Pattern[str] | None) -> Target:
     """The target that an object's user metadata names or, where it has neither name, its key by the pattern.
 
     Raises Rejected `target.missing`, `target.unknown-entity-type`, `target.invalid-id`.

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from image_ingest.errors import Rejected
-from image_ingest.events import Notice, Upload, notices_in_message
-from image_ingest.target import Target, target_of
+from image_ingest.events import WorkItem, parse_message
+from image_ingest.target import Target, find_target
+from image_ingest.upload import Upload
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.errors import CommandError
 
@@ -39,13 +40,13 @@ class DeadLetter:
     attempts: int | None
     target: Target | None
     sent_at: str
-    notices: Sequence[Notice]
+    items: Sequence[WorkItem]
 
     @property
     def upload(self) -> Upload | None:
         """Its upload; None if it has none or several."""
-        uploads = [notice for notice in self.notices if isinstance(notice, Upload)]
-        return uploads[0] if len(uploads) == 1 == len(self.notices) else None
+        uploads = [item for item in self.items if isinstance(item, Upload)]
+        return uploads[0] if len(uploads) == 1 == len(self.items) else None
 
     @property
     def key(self) -> str | None:
@@ -157,12 +158,12 @@ def _parse_letter(message: MessageTypeDef) -> DeadLetter:
         attempts=int(attempts) if attempts.isdigit() else None,
         target=_parse_target(attributes.get("EntityType"), attributes.get("EntityId")),
         sent_at=datetime.fromtimestamp(sent, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        notices=notices_in_message(message["Body"]),
+        items=parse_message(message["Body"]),
     )
 
 
 def _parse_target(entity_type: str | None, entity_id: str | None) -> Target | None:
     try:
-        return target_of({"entity-type": entity_type or "", "entity-id": entity_id or ""}, "", None)
+        return find_target({"entity-type": entity_type or "", "entity-id": entity_id or ""}, "", None)
     except Rejected:
         return None

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from image_ingest.ledger import Item
 from image_ingest.ledger.order import same_upload
-from image_ingest.ledger.table import Item
 from image_ingest_cli.aws.ledger import Ending, find_ending, newest_attempt, read_items
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.aws.transfer import Transfer
@@ -57,10 +57,10 @@ def follow_uploads(
 
 
 def _look_up(transfer: Transfer, item: Item) -> FollowedUpload:
-    if transfer.mark is None:
+    if transfer.identity is None:
         return FollowedUpload(transfer, None)
-    ending = find_ending(item, transfer.mark)
+    ending = find_ending(item, transfer.identity)
     attempt = newest_attempt(item)
-    if ending is None and attempt is not None and same_upload(transfer.mark, attempt):
+    if ending is None and attempt is not None and same_upload(transfer.identity, attempt):
         return FollowedUpload(transfer, None, item.get("error_code"), item.get("error_message"))
     return FollowedUpload(transfer, ending)

@@ -9,10 +9,10 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from image_ingest.ledger.order import Mark, order, same_upload
-from image_ingest.ledger.table import Item
+from image_ingest.ledger import Item, compare, same_upload
 from image_ingest.outcome import Outcome
 from image_ingest.target import Target
+from image_ingest.upload import UploadIdentity
 from image_ingest_cli.aws.stack import Stack
 
 _BATCH = 100  # items of one BatchGetItem
@@ -72,23 +72,23 @@ def scan_items(stack: Stack, *, failed: bool = False) -> Iterator[Item]:
         yield from map(_parse_item, page["Items"])
 
 
-def find_ending(item: Item, mark: Mark) -> Ending | None:
+def find_ending(item: Item, identity: UploadIdentity) -> Ending | None:
     """How this upload ended; None while it is in progress."""
-    stored = Mark.from_map(item["stored"]) if "stored" in item else None
-    if stored is not None and same_upload(mark, stored):
+    stored = UploadIdentity.from_map(item["stored"]) if "stored" in item else None
+    if stored is not None and same_upload(identity, stored):
         return Ending("stored", blob_id=int(item["blob_id"]))
     attempt = newest_attempt(item)
-    if attempt is not None and same_upload(mark, attempt) and item.get("status") == "rejected":
+    if attempt is not None and same_upload(identity, attempt) and item.get("status") == "rejected":
         outcome: Outcome = "rejected" if item.get("error_code") else "ignored"
         return Ending(outcome, item.get("error_code"), item.get("error_message"))
-    if stored is not None and order(mark, stored) == "older":
+    if stored is not None and compare(identity, stored) == "older":
         return Ending("superseded", message="A newer upload for this target is stored.")
     return None
 
 
-def newest_attempt(item: Item) -> Mark | None:
+def newest_attempt(item: Item) -> UploadIdentity | None:
     """The upload of the newest attempt."""
-    return Mark.from_map(item["attempt"]) if "attempt" in item else None
+    return UploadIdentity.from_map(item["attempt"]) if "attempt" in item else None
 
 
 def public_view(item: Item) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from image_ingest.aws.errors import error_code
-from image_ingest.aws.objects import Objects
-from image_ingest.ledger.table import Table
+from image_ingest.aws import Objects, error_code
+from image_ingest.ledger import Ledger, Table
 from image_ingest.settings import InvalidSettings, Settings
 from image_ingest.superoffice import SecretSource, SuperOffice
 from image_ingest_cli.errors import CommandError
@@ -134,6 +133,11 @@ class Stack:
     def table(self) -> Table:
         """The ledger's table."""
         return Table(self.dynamodb, self.table_name)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, to claim records as a worker does."""
+        return Ledger(self.table)
 
     @cached_property
     def objects(self) -> Objects:

@@ -16,9 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from image_ingest.aws.errors import http_status
 from image_ingest.errors import Rejected
-from image_ingest.ledger.order import Mark
 from image_ingest.picture import HEAD_BYTES, identify_format
-from image_ingest.target import Target, target_of
+from image_ingest.target import Target, find_target
+from image_ingest.upload import UploadIdentity
 from image_ingest_cli.aws.errors import describe_aws_error
 from image_ingest_cli.aws.stack import WORKERS, Stack
 from image_ingest_cli.parallel import run_parallel
@@ -44,11 +44,11 @@ class PhotoFile:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What happened to a file: uploaded, already present in S3, or failed. `mark` identifies its upload."""
+    """What happened to a file: uploaded, already present in S3, or failed. `identity` identifies its upload."""
 
     photo: PhotoFile
     action: Action
-    mark: Mark | None = None
+    identity: UploadIdentity | None = None
     problem: str | None = None
 
 
@@ -108,7 +108,7 @@ def _digest(path: str) -> _Digests:
     return _Digests(base64.b64encode(sha256.digest()).decode(), md5.hexdigest())
 
 
-def _find_present(stack: Stack, photo: PhotoFile, digests: _Digests) -> Mark | None:
+def _find_present(stack: Stack, photo: PhotoFile, digests: _Digests) -> UploadIdentity | None:
     try:
         head = stack.s3.head_object(Bucket=stack.bucket, Key=photo.key, ChecksumMode="ENABLED")
     except ClientError as error:
@@ -130,12 +130,12 @@ def _has_same_bytes(head: Mapping[str, Any], digests: _Digests) -> bool:
 
 def _parse_target(metadata: Mapping[str, str]) -> Target | None:
     try:
-        return target_of(metadata, "", None)
+        return find_target(metadata, "", None)
     except Rejected:
         return None
 
 
-def _put(stack: Stack, photo: PhotoFile, digests: _Digests) -> Mark:
+def _put(stack: Stack, photo: PhotoFile, digests: _Digests) -> UploadIdentity:
     """S3 refuses the bytes if they differ from those that were digested."""
     with Path(photo.path).open("rb") as file:
         response = stack.s3.put_object(
@@ -150,6 +150,6 @@ def _put(stack: Stack, photo: PhotoFile, digests: _Digests) -> Mark:
     return _identify(stack, photo, response, parsedate_to_datetime(date) if date else datetime.now(UTC))
 
 
-def _identify(stack: Stack, photo: PhotoFile, response: Mapping[str, Any], moment: datetime) -> Mark:
+def _identify(stack: Stack, photo: PhotoFile, response: Mapping[str, Any], moment: datetime) -> UploadIdentity:
     time = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Mark(stack.bucket, photo.key, response.get("VersionId"), None, time, response["ETag"].strip('"'))
+    return UploadIdentity(stack.bucket, photo.key, response.get("VersionId"), None, time, response["ETag"].strip('"'))

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from image_ingest.aws.errors import http_status
 from image_ingest.errors import Rejected
-from image_ingest.target import Target, target_of
+from image_ingest.target import Target, find_target
 from image_ingest_cli.aws.stack import WORKERS, Stack
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.parallel import run_parallel
@@ -75,7 +75,7 @@ def _read_target(stack: Stack, version: ObjectVersion) -> ObjectVersion:
         return version
     try:
         head = stack.s3.head_object(Bucket=stack.bucket, Key=version.key, VersionId=version.version_id)
-        target = target_of(head.get("Metadata", {}), version.key, stack.settings.target_key_pattern)
+        target = find_target(head.get("Metadata", {}), version.key, stack.settings.target_key_pattern)
     except Rejected:
         return version
     except ClientError as error:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from image_ingest.events import Upload
+from image_ingest.upload import Upload
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.diagnosis.explanation import (
     Explanation,

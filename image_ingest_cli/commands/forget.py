@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from botocore.exceptions import ClientError
 
-from image_ingest.aws.errors import error_code
+from image_ingest.errors import Deferred
 from image_ingest.target import Target
 from image_ingest_cli.aws.ledger import scan_items
 from image_ingest_cli.aws.stack import Stack
@@ -18,6 +16,8 @@ from image_ingest_cli.terminal.console import print_json, print_text
 from image_ingest_cli.terminal.options import DEFAULT_STACK, AsJson, StackName, Yes, confirm
 from image_ingest_cli.terminal.records import OptionalEntity, OptionalId, parse_target
 from image_ingest_cli.terminal.text import pluralize
+
+_LEASE = 30.0  # seconds; long enough to delete an item
 
 
 def forget(
@@ -70,14 +70,9 @@ def _choose_targets(
 def _delete_unless_held(stack: Stack, target: Target) -> bool:
     """Deletes the item unless a worker holds it."""
     try:
-        stack.dynamodb.delete_item(
-            TableName=stack.table_name,
-            Key={"target": {"S": str(target)}},
-            ConditionExpression="attribute_not_exists(lease_until) OR lease_until < :now",
-            ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}},
-        )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
+        stack.ledger.erase(stack.ledger.hold(target, _LEASE))
+    except Deferred as busy:
+        if busy.code != "target.busy":
+            raise
+        return False
     return True

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated
 
 import typer
 
-from image_ingest.errors import IngestError
-from image_ingest.ledger.order import Mark
-from image_ingest.ledger.table import Item
+from image_ingest.errors import Deferred, IngestError
+from image_ingest.ledger import Claim
 from image_ingest.target import Target
 from image_ingest_cli.aws.ledger import lease_seconds
 from image_ingest_cli.aws.stack import Stack
@@ -72,51 +68,27 @@ def remove(
 
 def _remove_picture(stack: Stack, target: Target, patience: float) -> bool:
     """Deletes the picture while we hold the target, so that no worker stores another one meanwhile."""
-    before, token = _claim(stack, target, patience)
+    claim = _hold(stack, target, patience)
     try:
         deleted = stack.crm.delete_picture(target)
     except (IngestError, CommandError):
-        values = {"status": before.get("status", "rejected"), "lease_until": None}
-        stack.table.update(target, values, {"claim": token})
+        stack.ledger.release(claim)
         print_note("The objects are deleted, the picture in SuperOffice is not. Run the same command again.", "red")
         raise
-    stack.dynamodb.delete_item(
-        TableName=stack.table_name,
-        Key={"target": {"S": str(target)}},
-        ConditionExpression="claim = :token",
-        ExpressionAttributeValues={":token": {"S": token}},
-    )
+    stack.ledger.erase(claim)
     return deleted
 
 
-def _claim(
-    stack: Stack, target: Target, patience: float, sleep: Callable[[float], None] = time.sleep
-) -> tuple[Item, str]:
-    """The item as it was, and the token of our claim, by the ledger's rules: nobody else holds it, nor will."""
-    end, token = time.monotonic() + patience, uuid.uuid4().hex
+def _hold(stack: Stack, target: Target, patience: float, sleep: Callable[[float], None] = time.sleep) -> Claim:
+    """Claims the target, if need be after waiting up to `patience` seconds for a worker that holds it."""
+    end = time.monotonic() + patience
     while True:
-        item = stack.table.read(target)
-        lease = lease_seconds(item, time.time())
-        if (
-            not lease
-            and stack.table.update(target, _our_claim(target, item, token), {"revision": item.get("revision")})[0]
-        ):
-            return item, token
+        try:
+            return stack.ledger.hold(target, _LEASE)
+        except Deferred as busy:
+            if busy.code != "target.busy":
+                raise
+        lease = lease_seconds(stack.ledger.read(target), time.time())
         if time.monotonic() >= end:
             raise CommandError(f"A worker holds the record for up to {lease:.0f} s. Run the same command again then.")
-        sleep(min(1.0, max(0.0, lease)))
-
-
-def _our_claim(target: Target, item: Item, token: str) -> dict[str, object]:
-    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    removal = Mark(bucket="-", key="-", version_id=None, sequencer=None, time=moment, etag="removal")
-    return {
-        "entity_type": target.entity_type,
-        "entity_id": target.entity_id,
-        "status": "in_progress",
-        "claim": token,
-        "lease_until": Decimal(f"{time.time() + _LEASE:.3f}"),
-        "attempt": {**removal.as_map(), "delivery": "removal", "receives": 0},
-        "crashes": item.get("crashes", {}),
-        "updated_at": moment,
-    }
+        sleep(min(1.0, lease))

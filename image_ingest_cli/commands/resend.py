@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from image_ingest.events import Upload, notification
+from image_ingest.events import format_notification
+from image_ingest.upload import Upload
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.terminal.console import print_json, print_text
@@ -78,7 +79,7 @@ def _build_upload(stack: Stack, version: ObjectVersionTypeDef) -> Upload:
 def _send(stack: Stack, uploads: list[Upload]) -> None:
     response = stack.sqs.send_message_batch(
         QueueUrl=stack.ingest_queue,
-        Entries=[{"Id": str(i), "MessageBody": notification(upload)} for i, upload in enumerate(uploads)],
+        Entries=[{"Id": str(i), "MessageBody": format_notification(upload)} for i, upload in enumerate(uploads)],
     )
     if response.get("Failed"):
         reason = response["Failed"][0].get("Message", "no reason given")

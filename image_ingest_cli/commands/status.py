@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from image_ingest.ledger.table import Item
+from image_ingest.ledger import Item
 from image_ingest_cli.aws.ledger import newest_attempt, public_view, scan_items
 from image_ingest_cli.aws.queues import count_messages
 from image_ingest_cli.aws.stack import Stack

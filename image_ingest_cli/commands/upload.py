@@ -136,7 +136,7 @@ def _transfer(stack: Stack, photos: Sequence[PhotoFile]) -> list[Transfer]:
 
 
 def _follow(stack: Stack, transfers: Sequence[Transfer], timeout: float) -> list[FollowedUpload]:
-    arrived = [one for one in transfers if one.mark is not None]
+    arrived = [one for one in transfers if one.identity is not None]
     with show_progress("Waiting for outcomes", len(arrived)) as steps:
         followed = iter(follow_uploads(stack, arrived, timeout, steps))
-    return [next(followed) if one.mark is not None else FollowedUpload(one, None) for one in transfers]
+    return [next(followed) if one.identity is not None else FollowedUpload(one, None) for one in transfers]

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from image_ingest.aws.errors import http_status
 from image_ingest.errors import Rejected
-from image_ingest.target import EntityType, Target, target_of
+from image_ingest.target import EntityType, Target, find_target
 from image_ingest_cli.aws.errors import describe_aws_error
 from image_ingest_cli.aws.stack import WORKERS, Stack
 from image_ingest_cli.parallel import run_parallel
@@ -109,7 +109,7 @@ def _copy(plan: CopyPlan, lookup: Lookup, source: SourceObject) -> Copy:
 def _find_target(plan: CopyPlan, lookup: Lookup, key: str, metadata: Mapping[str, str]) -> Target:
     """Raises Rejected or ValueError if nothing names one record."""
     if plan.pattern is None:
-        return target_of(metadata, f"{plan.to}{key}", plan.stack.settings.target_key_pattern)
+        return find_target(metadata, f"{plan.to}{key}", plan.stack.settings.target_key_pattern)
     values = match_name(plan.pattern, key.removeprefix(plan.prefix))
     if values is None:
         raise ValueError("its key does not match the pattern")
@@ -129,7 +129,7 @@ def _is_present(stack: Stack, key: str, source: SourceObject, target: Target) ->
             return False
         raise
     try:
-        present = target_of(head.get("Metadata", {}), key, None)
+        present = find_target(head.get("Metadata", {}), key, None)
     except Rejected:
         return False
     same = head["ETag"] == source.etag or head["LastModified"] >= source.last_modified

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from image_ingest.errors import CATALOGUE
-from image_ingest.events import Upload
-from image_ingest.ledger.order import Mark, same_upload
-from image_ingest.ledger.table import Item
+from image_ingest.ledger import Item, same_upload
 from image_ingest.target import Target
+from image_ingest.upload import Upload, UploadIdentity
 from image_ingest_cli.aws.dead_letters import DeadLetter, read_dead_letters
 from image_ingest_cli.aws.ledger import newest_attempt, public_view
 from image_ingest_cli.aws.stack import Stack
@@ -47,11 +46,11 @@ def explain_record(stack: Stack, target: Target) -> Explanation:
     """What is known about the record's newest dead letter or, without one, its newest attempt."""
     item = stack.table.read(target)
     letter = _pick_newest([one for one in read_dead_letters(stack) if one.target == target], None)
-    mark = newest_attempt(item)
+    identity = newest_attempt(item)
     if letter and letter.upload:
         upload: Upload | None = letter.upload
     else:
-        upload = _rebuild_upload(mark) if mark else None
+        upload = _rebuild_upload(identity) if identity else None
     return Explanation(target, item, load_inspector()(stack, upload) if upload else None, letter)
 
 
@@ -114,9 +113,9 @@ def _steps_for_letter(outcome: str, letter: DeadLetter) -> list[str]:
 def _is_in_progress(explanation: Explanation) -> bool:
     """Whether the ledger says that this upload is still being tried."""
     attempt, inspection = newest_attempt(explanation.item), explanation.inspection
-    if attempt is None or inspection is None or inspection.mark is None:
+    if attempt is None or inspection is None or inspection.identity is None:
         return False
-    return explanation.item.get("status") in {"deferred", "in_progress"} and same_upload(inspection.mark, attempt)
+    return explanation.item.get("status") in {"deferred", "in_progress"} and same_upload(inspection.identity, attempt)
 
 
 def _pick_newest(letters: Sequence[DeadLetter], version_id: str | None) -> DeadLetter | None:
@@ -124,8 +123,8 @@ def _pick_newest(letters: Sequence[DeadLetter], version_id: str | None) -> DeadL
     return same[-1] if same else None
 
 
-def _rebuild_upload(mark: Mark) -> Upload:
-    return Upload(mark.bucket, mark.key, mark.version_id, mark.sequencer, mark.time, mark.etag)
+def _rebuild_upload(identity: UploadIdentity) -> Upload:
+    return Upload(identity.bucket, identity.key, identity.version_id, identity.sequencer, identity.time, identity.etag)
 
 
 def _describe_object(inspection: Inspection | None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from image_ingest.errors import CATALOGUE
-from image_ingest.ledger.table import Item
+from image_ingest.ledger import Item
 from image_ingest_cli.aws.ledger import lease_seconds, newest_attempt
 
 

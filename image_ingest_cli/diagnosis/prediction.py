@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from image_ingest.aws.objects import StoredObject
-from image_ingest.events import Upload
-from image_ingest.ledger.order import Mark
-from image_ingest.ledger.table import Item
+from image_ingest.aws import StoredObject
+from image_ingest.ledger import Item
 from image_ingest.outcome import Outcome
 from image_ingest.target import Target
+from image_ingest.upload import Upload, UploadIdentity
 
 if TYPE_CHECKING:
     from image_ingest.picture import Picture
@@ -35,7 +34,7 @@ class Inspection:
 
     upload: Upload
     obj: StoredObject | None = None
-    mark: Mark | None = None
+    identity: UploadIdentity | None = None
     target: Target | None = None
     item: Item = field(default_factory=dict)
     picture: Picture | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from image_ingest.events import Unrecognised, Upload, unrecognised
-from image_ingest.ledger.order import order
+from image_ingest.events import UNRECOGNISED, Unrecognised
+from image_ingest.ledger import compare
 from image_ingest.target import Target
+from image_ingest.upload import Upload
 from image_ingest_cli.aws.dead_letters import DeadLetter
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.diagnosis.inspector import load_inspector
@@ -29,7 +30,7 @@ def predict_replays(stack: Stack, letters: Sequence[DeadLetter]) -> dict[str, Pr
     with show_progress("Checking", len(letters)) as steps:
         for letter in letters:
             past_picture = (letter.code or "").startswith("superoffice.")
-            uploads = [notice for notice in letter.notices if isinstance(notice, Upload)]
+            uploads = [item for item in letter.items if isinstance(item, Upload)]
             inspections[letter.id] = [inspect(stack, upload, past_picture=past_picture) for upload in uploads]
             steps.advance()
     stored: dict[Target | None, list[Inspection]] = {}
@@ -44,9 +45,8 @@ def _combine(
 ) -> Prediction:
     """The worst result of the message's records."""
     predictions = [_compare(inspection, stored.get(inspection.target, ())) for inspection in inspections]
-    if any(isinstance(notice, Unrecognised) for notice in letter.notices):
-        refusal = unrecognised()
-        predictions.append(Prediction("rejected", refusal.code, refusal.message))
+    if any(isinstance(item, Unrecognised) for item in letter.items):
+        predictions.append(Prediction("rejected", "event.unrecognised", UNRECOGNISED))
     if not predictions:
         return Prediction("ignored")
     return min(predictions, key=lambda prediction: _WORST_FIRST.index(prediction.outcome))
@@ -60,4 +60,4 @@ def _compare(inspection: Inspection, stored: Sequence[Inspection]) -> Prediction
 
 
 def _is_newer(other: Inspection, inspection: Inspection) -> bool:
-    return bool(other.mark and inspection.mark and order(other.mark, inspection.mark) == "newer")
+    return bool(other.identity and inspection.identity and compare(other.identity, inspection.identity) == "newer")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from image_ingest.errors import Rejected
-from image_ingest.target import ENTITY_TYPES, EntityType, Target, target_of
+from image_ingest.target import ENTITY_TYPES, EntityType, Target, find_target
 
 IDENTIFIERS: dict[str, tuple[EntityType, ...]] = {
     "entity_id": ENTITY_TYPES,
@@ -86,7 +86,7 @@ def _check_value(kind: EntityType, column: str, value: str) -> str:
 
 def _parse_target(kind: str, value: str) -> Target:
     try:
-        return target_of({"entity-type": kind, "entity-id": _strip_zeros(value)}, "", None)
+        return find_target({"entity-type": kind, "entity-id": _strip_zeros(value)}, "", None)
     except Rejected as refusal:
         raise ValueError(refusal.message.rstrip(".")) from None
 

@@ -58,15 +58,15 @@ def _build_row(transfer: Transfer, followed: FollowedUpload | None) -> dict[str,
     ending = followed.ending if followed else None
     state = ending or followed
     code, message = (state.code, state.message) if state else (None, None)
-    photo, mark = transfer.photo, transfer.mark
-    is_waiting = followed is not None and ending is None and mark is not None
+    photo, identity = transfer.photo, transfer.identity
+    is_waiting = followed is not None and ending is None and identity is not None
     return {
         "line": photo.line,
         "file": photo.name,
         "entity_type": photo.target.entity_type,
         "entity_id": photo.target.entity_id,
         "key": photo.key,
-        "version_id": mark.version_id if mark else None,
+        "version_id": identity.version_id if identity else None,
         "action": transfer.action,
         "outcome": ending.outcome if ending else "waiting" if is_waiting else None,
         "blob_id": ending.blob_id if ending else None,

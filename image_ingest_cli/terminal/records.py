@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from image_ingest.errors import Rejected
-from image_ingest.target import EntityType, Target, target_of
+from image_ingest.target import EntityType, Target, find_target
 from image_ingest_cli.errors import usage_error
 
 EntityArgument = Annotated[str, typer.Argument(metavar="ENTITY", help="person, project, contact or product.")]
@@ -24,7 +24,7 @@ def parse_entity_type(text: str) -> EntityType:
 def parse_target(entity: str, entity_id: str) -> Target:
     """The target, by the function's own rules. Raises CommandError."""
     try:
-        return target_of({"entity-type": entity, "entity-id": entity_id}, "", None)
+        return find_target({"entity-type": entity, "entity-id": entity_id}, "", None)
     except Rejected as refusal:
         raise usage_error(refusal.message.replace("entity-type", "ENTITY").replace("entity-id", "ID")) from None
 

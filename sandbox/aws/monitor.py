@@ -12,8 +12,9 @@ from typing import Any
 import requests
 from boto3.dynamodb.types import TypeDeserializer
 
-from image_ingest.events import Upload, notices_in_message
+from image_ingest.events import parse_message
 from image_ingest.target import Target
+from image_ingest.upload import Upload
 from sandbox.aws.emulator import ACCOUNT_ID, REGION, DeployedStack
 
 _OVERLAP = 10_000  # milliseconds of the log that are read again, as lines of one moment may arrive out of order
@@ -146,7 +147,7 @@ def _parse_message(seen: Mapping[str, Any]) -> QueuedMessage:
 
 @lru_cache(maxsize=1000)
 def _parse_upload(body: str) -> Upload | None:
-    return next((notice for notice in notices_in_message(body) if isinstance(notice, Upload)), None)
+    return next((item for item in parse_message(body) if isinstance(item, Upload)), None)
 
 
 def _parse_line(text: str) -> Sequence[LogLine]:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from image_ingest.events import Upload, notification
+from image_ingest.events import format_notification
+from image_ingest.upload import Upload
 from sandbox.aws import DeployedStack, Monitor
 from sandbox.demo.album import Sample
 from sandbox.superoffice import StandIn, StoredPicture
@@ -123,6 +124,6 @@ class _Sender:
     def _repeat(self, name: str) -> str:
         upload = Upload(self._stack.outputs["UploadBucketName"], name, self._versions[name])
         answer = self._stack.aws.client("sqs").send_message(
-            QueueUrl=self._stack.outputs["IngestQueueUrl"], MessageBody=notification(upload)
+            QueueUrl=self._stack.outputs["IngestQueueUrl"], MessageBody=format_notification(upload)
         )
         return str(answer["MessageId"])

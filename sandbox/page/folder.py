@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from image_ingest.errors import Rejected
-from image_ingest.target import target_of
+from image_ingest.target import find_target
 from sandbox.page.actions import Refused
 
 _NAMES = {"file": "file", "photo": "file", "picture": "file", "entitytype": "entity_type", "entityid": "entity_id"}
@@ -25,7 +25,7 @@ def plan_folder(spreadsheet: bytes, names: Sequence[str]) -> dict[str, list[dict
     uploads, problems = [], []
     for line, row in _read_rows(spreadsheet):
         try:
-            target = target_of({"entity-type": row["entity_type"], "entity-id": row["entity_id"]}, "", None)
+            target = find_target({"entity-type": row["entity_type"], "entity-id": row["entity_id"]}, "", None)
             name = _find_file(row["file"], names)
         except Rejected as problem:
             problems.append(f"line {line}: {problem.message}")

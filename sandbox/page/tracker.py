@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from image_ingest.errors import CATALOGUE
-from image_ingest.events import Upload
+from image_ingest.upload import Upload
 from sandbox.aws import LogLine, QueuedMessage
 
 SHOWN = 60  # uploads, the newest ones

@@ -40,7 +40,7 @@ OURS = {
     ),
     "requests": "import requests",
     "the function's own code": "import image_ingest.app",
-    "wiring: four clients, settings, logger": "image_ingest.app._worker()",
+    "wiring: four clients, settings, logger": "image_ingest.app.get_worker()",
     "Pillow, and a first conversion": "from image_ingest.picture import warm_up; warm_up()",
 }
 TUTORIAL = {

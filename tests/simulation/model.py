@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any, TypeVar
-from unittest import mock
 
 from image_ingest import app, ingest
-from image_ingest.aws import ingest_queue
-from image_ingest.aws.dead_letters import DeadLetters
-from image_ingest.aws.objects import Objects
+from image_ingest.aws import DeadLetters, IngestQueue, Objects
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.ledger import claims as ledger
-from image_ingest.ledger.order import Mark
-from image_ingest.ledger.table import Table
+from image_ingest.ledger import Ledger, Table
 from image_ingest.picture import Picture
 from image_ingest.settings import Settings
 from image_ingest.target import Target
+from image_ingest.timing import Timing
+from image_ingest.upload import UploadIdentity
+from image_ingest.worker import Worker
 from tests.simulation.promises import PromiseBroken, Promises, Upload
 from tests.simulation.services import Clients, Report, SuperOffice
 from tests.simulation.virtual import Choices, Died, Task, Waiting
@@ -51,7 +47,7 @@ EXTRAS = ("duplicate", "redrive", "again", "delete", "another tenant")
 class Code:
     """The code under test; the mutation tests put other code in its place."""
 
-    ledger: Callable[..., ledger.Ledger] = ledger.Ledger
+    ledger: Callable[..., Ledger] = Ledger
     table: Callable[..., Table] = Table
     ingest: Callable[..., ingest.Ingest] = ingest.Ingest
 
@@ -209,7 +205,7 @@ class World:
         second = max((u.second for u in self.uploads.values()), default=0) + (0 if again else 1)
         kind = self._choices.pick(scenario.pictures)
         content = f"{kind}-{self._choices.pick([1, 2]) if scenario.skip_unchanged else number}"
-        mark = Mark(
+        identity = UploadIdentity(
             "bucket",
             key,
             f"v{number}",
@@ -217,12 +213,12 @@ class World:
             datetime.fromtimestamp(BEGINNING + second, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             f"etag-v{number}",
         )
-        upload = Upload(target, mark, content, second)
+        upload = Upload(target, identity, content, second)
         self.uploads[f"v{number}"] = upload
         metadata = {"entity-type": target.entity_type, "entity-id": str(target.entity_id)}
         self.bucket.versions.append(Version(key, f"v{number}", content.encode(), metadata, BEGINNING + second))
         self.note(f"upload v{number} of {key} for {target}, second {second}, {content}")
-        self._notify([_record(mark)])
+        self._notify([_record(identity)])
 
     def _notify(self, records: list[Mapping[str, Any]]) -> None:
         body = json.dumps({"Records": records})
@@ -273,12 +269,12 @@ class World:
 
     # --- workers ---------------------------------------------------------------------------------------------------
 
-    def _environment(self) -> Any:
+    def _environment(self) -> Worker:
         settings = replace(
             _SETTINGS, max_attempts=self.scenario.max_attempts, skip_unchanged=self.scenario.skip_unchanged
         )
         clients: Any = Clients(self)
-        return app._Worker(
+        return Worker(
             settings=settings,
             ingest=self._code.ingest(
                 settings=settings,
@@ -287,8 +283,9 @@ class World:
                 superoffice=SuperOffice(self),
                 dead_letters=DeadLetters(clients, "dead-letters"),
                 report=Report(self),
+                prepare=lambda: Preparation(self),
             ),
-            queue=ingest_queue.IngestQueue(clients),
+            queue=IngestQueue(clients, draw=lambda: 0.5),
             report=Report(self),  # type: ignore[arg-type]  # what is used of a Report
         )
 
@@ -316,11 +313,11 @@ class World:
         name = f"worker-{slot + 1}"
         environment = self._environments[slot]
         records = [message.as_record() for message in batch]
-        deadline = Deadline(LAMBDA_SECONDS - app.RESERVE, clock=lambda: self.now)
-        invocation: Any = SimpleNamespace(request_id=name, deadline=deadline)
+        deadline = Deadline(LAMBDA_SECONDS - Timing().reserve, clock=lambda: self.now)
+        invocation = app.Invocation(name, deadline)
 
         def run() -> None:
-            failed = environment.messages({"Records": records}, invocation)["batchItemFailures"]
+            failed = app.handle_messages(environment, {"Records": records}, invocation)["batchItemFailures"]
             self._acknowledge([m for m in batch if {"itemIdentifier": m.id} not in failed])
 
         task = Task(name, self.now + LAMBDA_SECONDS, run)
@@ -436,57 +433,54 @@ _SETTINGS = Settings.from_environment(
 )
 
 
-def _record(mark: Mark) -> dict[str, Any]:
-    obj = {"key": mark.key, "versionId": mark.version_id, "eTag": mark.etag, "sequencer": mark.sequencer}
+def _record(identity: UploadIdentity) -> dict[str, Any]:
+    obj = {
+        "key": identity.key,
+        "versionId": identity.version_id,
+        "eTag": identity.etag,
+        "sequencer": identity.sequencer,
+    }
     return {
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
-        "eventTime": mark.time,
-        "s3": {"bucket": {"name": mark.bucket}, "object": {name: v for name, v in obj.items() if v is not None}},
+        "eventTime": identity.time,
+        "s3": {"bucket": {"name": identity.bucket}, "object": {name: v for name, v in obj.items() if v is not None}},
     }
 
 
-@contextmanager
-def _decoding(world: World) -> Iterator[None]:
-    """Pictures are not decoded: their bytes say how that ends."""
+class Preparation:
+    """A picture that is not decoded: its bytes say how that ends."""
 
-    class Preparation:
-        def __init__(self) -> None:
-            self.file = BytesIO()
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.file = BytesIO()
 
-        def close(self) -> None:
-            pass
+    def close(self) -> None: ...
 
-        def start(self) -> None:
-            pass
+    def start(self) -> None: ...
 
-        def compute_sha256(self) -> str:
-            return sha256(self.file.getvalue()).hexdigest()
+    def compute_sha256(self) -> str:
+        """Of the bytes."""
+        return sha256(self.file.getvalue()).hexdigest()
 
-        def make_picture(self, settings: object, deadline: Deadline) -> Picture:
-            source = self.file.getvalue()
-            verdict = world.ask(f"decode {source.decode()}", faults.DECODE, deadline.bound(20.0))
-            if verdict == faults.DIES or source.startswith(b"deadly"):
-                raise Died
-            if verdict == faults.OUT_OF_TIME:
-                raise Deferred("worker.out-of-time", "slow")
-            if source.startswith(b"broken"):
-                raise Rejected("image.unreadable", "broken")
-            return Picture(source, "image/jpeg", 1, 1, "JPEG")
-
-    with (
-        mock.patch.object(ingest, "Preparation", Preparation),
-        mock.patch.object(ingest_queue, "random", SimpleNamespace(random=lambda: 0.5)),
-    ):
-        yield
+    def make_picture(self, settings: object, deadline: Deadline) -> Picture:
+        """The bytes themselves. Raises what decoding them would."""
+        source = self.file.getvalue()
+        verdict = self._world.ask(f"decode {source.decode()}", faults.DECODE, deadline.bound(20.0))
+        if verdict == faults.DIES or source.startswith(b"deadly"):
+            raise Died
+        if verdict == faults.OUT_OF_TIME:
+            raise Deferred("worker.out-of-time", "slow")
+        if source.startswith(b"broken"):
+            raise Rejected("image.unreadable", "broken")
+        return Picture(source, "image/jpeg", 1, 1, "JPEG")
 
 
 def history(numbers: Sequence[int], code: Code | None = None, focus: Mapping[str, Any] | None = None) -> World:
     """Runs one history to its end, its scenario by `focus` where that says. Raises PromiseBroken with all of it."""
     world = World(numbers, code or Code(), focus or {})
-    with _decoding(world):
-        try:
-            world.run()
-        except PromiseBroken as broken:
-            raise PromiseBroken("\n".join([str(broken), str(world.scenario), *world.log])) from None
+    try:
+        world.run()
+    except PromiseBroken as broken:
+        raise PromiseBroken("\n".join([str(broken), str(world.scenario), *world.log])) from None
     return world

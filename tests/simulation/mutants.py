@@ -9,8 +9,8 @@ from typing import Any
 
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.ingest import Ingest
+from image_ingest.ledger import Item, Table
 from image_ingest.ledger import claims as ledger
-from image_ingest.ledger.table import Item, Table
 from image_ingest.target import Target
 from tests.simulation.model import Code
 from tests.support import faults
@@ -20,7 +20,7 @@ class _EndsUnfenced(Table):
     """A worker ends a claim whoever has it by now."""
 
     def update(self, target: Target, values: Mapping[str, Any], expected: Mapping[str, object]) -> tuple[bool, Item]:
-        return super().update(target, values, {"target": str(target)} if "claim" in expected else expected)
+        return super().update(target, values, expected if "revision" in expected else {"target": str(target)})
 
 
 class _ClaimsUnfenced(Table):
@@ -34,17 +34,16 @@ class _ClaimsUnfenced(Table):
 class _RecordsFirst(Ingest):
     """The ledger hears of a refusal before the dead-letter queue does."""
 
-    def _fail(self, notice: Any, attempt: Any, failure: Any) -> float | None:
+    def _fail(self, item: Any, attempt: Any, failure: Any) -> None:
         final = isinstance(failure, Rejected) or attempt.delivery.last
         try:
             if attempt.claim is not None:
                 self._ledger.record_failure(attempt.claim, failure, final=final)
             if final:
-                self._dead_letter(notice, attempt, failure)
+                self._dead_letter(item, attempt, failure)
         except Deferred as trouble:
             failure, final = trouble, False
         attempt.settle("rejected" if final else "deferred", error_code=failure.code, message=failure.message)
-        return None
 
 
 def _ledger_with(old: str, new: str) -> Code:
@@ -53,7 +52,7 @@ def _ledger_with(old: str, new: str) -> Code:
     assert source.count(old) == 1, f"the ledger has no longer, or not only once: {old}"
     mutant: dict[str, Any] = {**vars(ledger)}
     exec(compile(source.replace(old, new), "mutant of ledger.py", "exec"), mutant)  # our own source
-    mutant |= {name: getattr(ledger, name) for name in ("Claim", "Settled", "StoredPicture")}
+    mutant |= {name: getattr(ledger, name) for name in ("Claim", "UploadClaim", "Settled", "StoredPicture")}
     return Code(ledger=mutant["Ledger"])
 
 
@@ -98,18 +97,28 @@ _CALM = {"targets": 1, "keys": 1, "faults_in_hundred": 0, "workers": 3, "ties": 
 MUTANTS = (
     Mutant("the fence of an end", Code(table=_EndsUnfenced), _LATE),
     Mutant("the fence of a claim", Code(table=_ClaimsUnfenced), _CALM),
-    Mutant("the order", _ledger_with("relation = order(mark, stored)", 'relation = "newer"')),
+    Mutant("the order", _ledger_with("relation = compare(identity, stored)", 'relation = "newer"')),
     Mutant("the lease check", _ledger_with('if item.get("lease_until", 0) > self._clock():', "if False:")),
-    Mutant("the lease after an unknown outcome", _ledger_with("if not unknown:", "if True:"), _LATE),
+    Mutant(
+        "the lease of a PUT in doubt",
+        _ledger_with(
+            'if not in_doubt:\n            values["lease_until"] = None\n        if',
+            'if True:\n            values["lease_until"] = None\n        if',
+        ),
+        _LATE,
+    ),
     Mutant("the dead letter before the record", Code(ingest=_RecordsFirst), _DIES),
     Mutant(
-        "the doubt after an unknown outcome",
+        "the doubt after an unanswered PUT",
         _ledger_with('if stored is None or item.get("in_doubt") else', "if stored is None else"),
         _LOST,
     ),
-    Mutant("the memory of ties", _ledger_with('or mark.fingerprint in item.get("ties", ())', ""), _TIES),
+    Mutant("the memory of ties", _ledger_with('or identity.fingerprint in item.get("ties", ())', ""), _TIES),
     Mutant(
         "the check that a claim never ended",
-        _ledger_with('if item.get("status") == "in_progress" and item["claim"] not in self._unended:', "if item:"),
+        _ledger_with(
+            'if item.get("status") == "in_progress" and "attempt" in item and item["claim"] not in self._unrecorded:',
+            "if item:",
+        ),
     ),
 )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from image_ingest.ledger.claims import CRASH_LIMIT
-from image_ingest.ledger.order import Mark, order, same_upload
+from image_ingest.ledger import CRASH_LIMIT, compare, same_upload
 from image_ingest.target import Target
+from image_ingest.upload import UploadIdentity
 from tests.simulation.virtual import Task
 from tests.simulation.virtual_aws import Message
 
@@ -27,7 +27,7 @@ class Upload:
     """An upload, and what is in it; `second` is its time."""
 
     target: Target
-    mark: Mark
+    identity: UploadIdentity
     content: str
     second: int
 
@@ -54,7 +54,7 @@ class Promises:
         self._landed: list[Put] = []
         self._landed_at_record: dict[str, int] = {}
         self._claims: dict[str, Task] = {}
-        self._recorded: dict[str, list[tuple[str, Mark]]] = {}
+        self._recorded: dict[str, list[tuple[str, UploadIdentity]]] = {}
         self._unended: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
 
@@ -105,7 +105,7 @@ class Promises:
             if task.done:
                 self._unended[item["attempt"]["version_id"]] += 1
         elif item["status"] == "stored":
-            record = (item["tenant"], Mark.from_map(item["stored"]))
+            record = (item["tenant"], UploadIdentity.from_map(item["stored"]))
             self._recorded.setdefault(target, []).append(record)
             self._landed_at_record[target] = len(self._landed)
 
@@ -133,14 +133,14 @@ class Promises:
     def _is_no_repetition(self, put: Put, item: dict[str, Any]) -> None:
         if "stored" not in item or item["tenant"] != put.tenant:
             return
-        mark, stored = self._world.uploads[put.version_id].mark, Mark.from_map(item["stored"])
+        identity, stored = self._world.uploads[put.version_id].identity, UploadIdentity.from_map(item["stored"])
         recorded = self._recorded[put.target]
-        before = any(tenant == put.tenant and same_upload(mark, past) for tenant, past in recorded)
-        if same_upload(mark, stored):
+        before = any(tenant == put.tenant and same_upload(identity, past) for tenant, past in recorded)
+        if same_upload(identity, stored):
             self._break("2: an upload that is recorded as stored is sent again")
-        elif before and order(mark, stored) == "tied":
+        elif before and compare(identity, stored) == "tied":
             self._break("2: an upload that lost a tie is sent again")
-        elif order(mark, stored) == "older":
+        elif compare(identity, stored) == "older":
             self._break("1: an upload older than the stored one is sent")
 
     def _nothing_is_lost(self) -> None:
@@ -154,7 +154,7 @@ class Promises:
         if version_id not in {version.version_id for version in self._world.bucket.versions}:
             return True
         recorded = self._recorded.get(str(upload.target), ())
-        return any(same_upload(upload.mark, m) or order(upload.mark, m) != "newer" for _, m in recorded)
+        return any(same_upload(upload.identity, m) or compare(upload.identity, m) != "newer" for _, m in recorded)
 
     def at_the_end(self) -> None:
         """When the queue has drained: SuperOffice and the ledger agree on the newest upload. Raises PromiseBroken."""
@@ -175,7 +175,7 @@ class Promises:
             raise PromiseBroken(f"1: the ledger does not know what SuperOffice shows on {target}")
         shown, stored = landed[-1], self._upload(item["stored"]["version_id"])
         heard = [put for put in landed if put.version_id not in unheard]
-        newer = [put for put in heard if order(self._upload(put.version_id).mark, stored.mark) == "newer"]
+        newer = [put for put in heard if compare(self._upload(put.version_id).identity, stored.identity) == "newer"]
         if newer:
             raise PromiseBroken(f"1: {newer[0].version_id} is newer than what the ledger has for {target}")
         if shown.content != stored.content:
@@ -191,7 +191,7 @@ class Promises:
         return dead | (self._world.uploads.keys() - kept)
 
     def _ever_recorded(self, target: str) -> set[str]:
-        return {str(mark.version_id) for _, mark in self._recorded.get(target, ())}
+        return {str(identity.version_id) for _, identity in self._recorded.get(target, ())}
 
     def _upload(self, version_id: str) -> Upload:
         return self._world.uploads[version_id]

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from image_ingest.errors import Deferred
-from image_ingest.ledger.table import Item, Table
+from image_ingest.ledger import Item, Table
 from image_ingest.target import Target
 from tests.simulation.virtual_aws import Table as VirtualTable
 
@@ -57,6 +57,9 @@ def test_the_models_table_answers_as_dynamodb_does(tables: tuple[Table, Table]) 
         expected: dict[str, object] = draw.choice(
             [{"revision": tables[1].read(TARGET).get("revision")}, {"claim": draw.choice(["a", "b"]), "status": "a"}]
         )
+        if draw.random() < 0.1:
+            real_deletion, model_deletion = (table.delete(TARGET, {"claim": "a"}) for table in tables)
+            assert model_deletion == real_deletion
         real, model = (written(table, values, expected) for table in tables)
         assert model == real
         assert tables[1].read(TARGET) == tables[0].read(TARGET)

@@ -36,12 +36,24 @@ class Table:
         key = call["Key"]["target"]["S"]
         before = self.items.get(key)
         if not _holds(call, before or {}):
-            answer: Any = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}
-            raise ClientError(answer | ({"Item": copy.deepcopy(before)} if before else {}), "UpdateItem")
+            raise _condition_failed(before, "UpdateItem")
         after = copy.deepcopy(before) if before else dict(call["Key"])
         _apply(call, after)
         self.items[key] = after
         return {"Attributes": copy.deepcopy(after)}
+
+    def delete_item(self, **call: Any) -> Raw:
+        """Deletes the item if the condition holds; else raises with the item as it is."""
+        key = call["Key"]["target"]["S"]
+        if not _holds(call, self.items.get(key, {})):
+            raise _condition_failed(self.items.get(key), "DeleteItem")
+        del self.items[key]
+        return {}
+
+
+def _condition_failed(item: Raw | None, operation: str) -> ClientError:
+    answer: Any = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}
+    return ClientError(answer | ({"Item": copy.deepcopy(item)} if item else {}), operation)
 
 
 def _holds(call: Raw, item: Raw) -> bool:

@@ -1,4 +1,4 @@
-"""One worker process: polls the ingest queue as Lambda's trigger does, with the function's times cut short.
+"""One worker process: polls the ingest queue as Lambda's trigger does, with shorter times.
 
 Called with the queue's URL; killed from outside. SuperOffice sees its process id as the culture.
 """
@@ -12,9 +12,9 @@ from typing import Any
 
 import boto3
 
-from image_ingest import app, ingest
-from image_ingest.aws import ingest_queue
-from image_ingest.superoffice import transport
+from image_ingest.app import handle_event
+from image_ingest.timing import Timing
+from image_ingest.worker import Worker, build_worker
 
 SECONDS = 3.0  # an invocation, instead of 120
 VISIBILITY = 4  # seconds; longer than an invocation
@@ -32,17 +32,18 @@ class Context:
         return int(SECONDS * 1000)
 
 
-def hurry() -> None:
-    """The same code with shorter times; how they stand to each other stays."""
-    vars(app).update(RESERVE=0.5)
-    vars(ingest).update(LEAST_TIME=0.5, LEASE_MARGIN=2.0)
-    vars(ingest).update(CRASH_LIMIT=100)  # here not the uploads are to blame for the deaths
-    vars(ingest_queue).update(FIRST_BACK_OFF=1, LONGEST_BACK_OFF=2)
-    vars(transport).update(_EXCHANGE_SECONDS=EXCHANGE)
-    os.environ["SUPEROFFICE_CULTURE"] = str(os.getpid())
+TIMING = Timing(
+    reserve=0.5,
+    least_for_upload=0.5,
+    lease_margin=2.0,
+    first_back_off=1,
+    longest_back_off=2,
+    superoffice_exchange=EXCHANGE,
+)
+CRASH_LIMIT = 100  # the uploads are not the cause of these crashes
 
 
-def poll(sqs: Any, queue_url: str) -> None:
+def poll(worker: Worker, sqs: Any, queue_url: str) -> None:
     """Receives one message, invokes the handler, and deletes the message if it did not fail."""
     for message in sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=1, WaitTimeSeconds=1, AttributeNames=["All"]
@@ -57,7 +58,7 @@ def poll(sqs: Any, queue_url: str) -> None:
         }
         out_of_time = threading.Timer(SECONDS, os._exit, [1])
         out_of_time.start()
-        answer = app.lambda_handler({"Records": [record]}, Context())
+        answer = handle_event(worker, {"Records": [record]}, Context())
         out_of_time.cancel()
         if not answer["batchItemFailures"]:
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
@@ -65,10 +66,10 @@ def poll(sqs: Any, queue_url: str) -> None:
 
 def main() -> None:
     """Works until it is killed."""
-    hurry()
+    worker = build_worker({**os.environ, "SUPEROFFICE_CULTURE": str(os.getpid())}, TIMING, crash_limit=CRASH_LIMIT)
     sqs = boto3.client("sqs")
     while True:
-        poll(sqs, sys.argv[1])
+        poll(worker, sqs, sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ class MotoStack:
 
     def cold(self) -> None:
         """The next invocation runs in a new execution environment."""
-        app._worker.cache_clear()
+        app.get_worker.cache_clear()
 
     def result(self, *records: dict[str, Any]) -> dict[str, Any]:
         """The one row of the results document for records handled directly."""
@@ -196,9 +196,9 @@ def running_stack() -> Iterator[MotoStack]:
     """A fresh stack; requests to this machine reach the stand-in."""
     config: Any = {"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}}
     with mock_aws(config=config), StandIn() as superoffice, mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
-        app._worker.cache_clear()
+        app.get_worker.cache_clear()
         logging.Logger.manager.loggerDict.pop("image_ingest", None)  # it would write to an earlier test's stream
         try:
             yield MotoStack(superoffice)
         finally:
-            app._worker.cache_clear()
+            app.get_worker.cache_clear()

@@ -19,6 +19,7 @@ from image_ingest.settings import SuperOfficeSettings
 from image_ingest.superoffice import Calls, SecretSource, SuperOffice
 from image_ingest.superoffice.pacing import Pacer
 from image_ingest.target import Target
+from image_ingest.timing import Timing
 from sandbox.superoffice import StandIn
 
 PERSON = Target("person", 123)
@@ -76,6 +77,7 @@ class Worker:
         settings: SuperOfficeSettings | None = None,
         *,
         pacer: Pacer | None = None,
+        timing: Timing = Timing(),
     ) -> None:
         self.secrets = Secrets(content)
         self.clock = Clock()
@@ -83,6 +85,7 @@ class Worker:
             settings or SuperOfficeSettings(),
             SecretSource(self.secrets, "superoffice"),
             pacer=pacer or Pacer(1_000_000, 2),
+            timing=timing,
             clock=self.clock,
             sleep=self.clock.sleep,
         )

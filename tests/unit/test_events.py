@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from image_ingest.events import (
     Ignored,
     Unrecognised,
-    Upload,
-    batch_tasks_in,
+    format_notification,
     is_sqs_batch,
-    notices_in,
-    notices_in_message,
-    notification,
+    parse_batch_tasks,
+    parse_event,
+    parse_message,
 )
+from image_ingest.upload import Upload
 from tests import ROOT
 
 EVENTS = ROOT / "events"
@@ -51,35 +51,35 @@ def body(name: str) -> str:
 
 
 def test_an_s3_notification_holds_an_upload() -> None:
-    assert notices_in(sample("s3-put")) == [PHOTO]
+    assert parse_event(sample("s3-put")) == [PHOTO]
 
 
 def test_an_eventbridge_event_holds_an_upload_with_a_plain_key() -> None:
-    assert notices_in(sample("eventbridge-object-created")) == [LOGO]
+    assert parse_event(sample("eventbridge-object-created")) == [LOGO]
 
 
 @pytest.mark.parametrize(("name", "upload"), [("sqs-s3", PHOTO), ("sqs-sns", PHOTO), ("sqs-eventbridge", LOGO)])
 def test_a_message_holds_either_also_in_an_sns_envelope(name: str, upload: Upload) -> None:
     assert is_sqs_batch(sample(name))
-    assert notices_in_message(body(name)) == [upload]
+    assert parse_message(body(name)) == [upload]
 
 
 def test_several_records_are_several_uploads() -> None:
-    keys = [notice.key for notice in notices_in(sample("s3-two-records")) or [] if isinstance(notice, Upload)]
+    keys = [notice.key for notice in parse_event(sample("s3-two-records")) or [] if isinstance(notice, Upload)]
     assert keys == ["employees/4711.jpg", "employees/4712.jpg"]
 
 
 def test_test_events_and_removals_are_ignored() -> None:
-    assert isinstance(notices_in_message(body("sqs-test-event"))[0], Ignored)
+    assert isinstance(parse_message(body("sqs-test-event"))[0], Ignored)
     for name in ("s3-test-event", "s3-object-removed"):
-        notices = notices_in(sample(name))
+        notices = parse_event(sample(name))
         assert notices is not None
         assert isinstance(notices[0], Ignored)
 
 
 @pytest.mark.parametrize("name", ["s3-batch-1.0", "s3-batch-2.0"])
 def test_a_batch_job_holds_tasks_without_sequencer_and_time(name: str) -> None:
-    tasks = batch_tasks_in(sample(name))
+    tasks = parse_batch_tasks(sample(name))
     assert tasks is not None
     assert [task.upload for task in tasks] == [Upload(PHOTO.bucket, PHOTO.key, PHOTO.version_id)]
 
@@ -87,10 +87,10 @@ def test_a_batch_job_holds_tasks_without_sequencer_and_time(name: str) -> None:
 def test_a_batch_key_with_a_plus_can_be_read_in_two_ways() -> None:
     event = sample("s3-batch-2.0")
     event["tasks"][0]["s3Key"] = "a+b%2Bc.jpg"
-    (task,) = batch_tasks_in(event) or []
+    (task,) = parse_batch_tasks(event) or []
     assert task.upload is not None
     assert task.upload.key == "a b+c.jpg"
-    assert task.upload.under_other_key().key == "a+b+c.jpg"
+    assert task.upload.use_other_key().key == "a+b+c.jpg"
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_batch_key_with_a_plus_can_be_read_in_two_ways() -> None:
     ],
 )
 def test_anything_else_is_no_upload_event(event: object) -> None:
-    assert notices_in(event) is None
+    assert parse_event(event) is None
     text = json.dumps(event)
-    assert notices_in_message(text) == [Unrecognised(text)]
+    assert parse_message(text) == [Unrecognised(text)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_anything_else_is_no_upload_event(event: object) -> None:
 def test_an_unusable_record_is_told_apart_from_its_neighbour(spoil: Any) -> None:
     event = sample("s3-two-records")
     spoil(event["Records"][0])
-    first, second = notices_in_message(json.dumps(event))
+    first, second = parse_message(json.dumps(event))
     assert isinstance(first, Unrecognised)
     assert json.loads(first.body) == {"Records": [event["Records"][0]]}
     assert isinstance(second, Upload)
@@ -137,9 +137,9 @@ def test_an_unusable_record_is_told_apart_from_its_neighbour(spoil: Any) -> None
 
 def test_a_dead_letter_is_the_notification_of_exactly_one_upload() -> None:
     event = sample("s3-two-records")
-    (_, second) = notices_in(event) or []
+    (_, second) = parse_event(event) or []
     assert isinstance(second, Upload)
-    assert json.loads(notification(second)) == {"Records": [event["Records"][1]]}
+    assert json.loads(format_notification(second)) == {"Records": [event["Records"][1]]}
 
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
@@ -150,14 +150,14 @@ def test_any_upload_survives_the_way_through_its_notification(
     key: str, version_id: str | None, sequencer: str | None
 ) -> None:
     upload = Upload("b-1", key, version_id, sequencer, "2026-10-05T09:52:01Z", "abc")
-    assert notices_in_message(notification(upload)) == [upload]
+    assert parse_message(format_notification(upload)) == [upload]
 
 
 @given(keys)
 def test_keys_of_notifications_are_form_url_encoded(key: str) -> None:
     event = sample("s3-put")
     event["Records"][0]["s3"]["object"]["key"] = quote_plus(key, safe="/")
-    (notice,) = notices_in(event) or []
+    (notice,) = parse_event(event) or []
     assert isinstance(notice, Upload)
     assert notice.key == key
 
@@ -181,11 +181,11 @@ json_values = st.recursive(
 @given(json_values)
 def test_no_json_raises(value: Any) -> None:
     assert is_sqs_batch(value) in {True, False}
-    notices_in(value)
-    batch_tasks_in(value)
-    assert isinstance(notices_in_message(json.dumps(value)), list)
+    parse_event(value)
+    parse_batch_tasks(value)
+    assert isinstance(parse_message(json.dumps(value)), list)
 
 
 @given(st.text(max_size=200))
 def test_no_text_raises(text: str) -> None:
-    assert isinstance(notices_in_message(text), list)
+    assert isinstance(parse_message(text), list)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_ingest.errors import Rejected
-from image_ingest.target import MAX_ENTITY_ID, Target, target_of
+from image_ingest.target import MAX_ENTITY_ID, Target, find_target
 
 PATTERN = re.compile(r"(?P<entity_type>\w+)/(?P<entity_id>\d+)\.")
 
@@ -31,12 +31,12 @@ def named(entity_type: str, entity_id: str) -> dict[str, str]:
     ],
 )
 def test_metadata_names_the_target(metadata: dict[str, str]) -> None:
-    assert target_of(metadata, "x.jpg", None) == Target("person", 123)
+    assert find_target(metadata, "x.jpg", None) == Target("person", 123)
 
 
 @pytest.mark.parametrize("entity_type", ["person", "project", "contact", "product"])
 def test_four_entities_take_a_picture(entity_type: str) -> None:
-    assert str(target_of(named(entity_type, "2147483647"), "x", None)) == f"{entity_type}#{MAX_ENTITY_ID}"
+    assert str(find_target(named(entity_type, "2147483647"), "x", None)) == f"{entity_type}#{MAX_ENTITY_ID}"
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,23 @@ def test_four_entities_take_a_picture(entity_type: str) -> None:
 )
 def test_anything_else_is_refused_with_its_code(metadata: dict[str, str], code: str) -> None:
     with pytest.raises(Rejected) as refusal:
-        target_of(metadata, "x.jpg", None)
+        find_target(metadata, "x.jpg", None)
     assert refusal.value.code == code
 
 
 def test_the_key_names_the_target_where_no_metadata_does() -> None:
-    assert target_of({}, "Contact/007.png", PATTERN) == Target("contact", 7)
+    assert find_target({}, "Contact/007.png", PATTERN) == Target("contact", 7)
 
 
 def test_metadata_wins_over_the_key() -> None:
-    assert target_of(named("person", "1"), "contact/7.png", PATTERN) == Target("person", 1)
+    assert find_target(named("person", "1"), "contact/7.png", PATTERN) == Target("person", 1)
     with pytest.raises(Rejected, match="lacks entity-id"):
-        target_of({"entity-type": "person"}, "contact/7.png", PATTERN)
+        find_target({"entity-type": "person"}, "contact/7.png", PATTERN)
 
 
 def test_the_pattern_matches_from_the_start_of_the_key() -> None:
     with pytest.raises(Rejected, match="TARGET_KEY_PATTERN"):
-        target_of({}, "old/contact/7.png", PATTERN)
+        find_target({}, "old/contact/7.png", PATTERN)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_the_pattern_matches_from_the_start_of_the_key() -> None:
 )
 def test_what_the_key_names_is_checked_like_metadata(key: str, code: str) -> None:
     with pytest.raises(Rejected) as refusal:
-        target_of({}, key, PATTERN)
+        find_target({}, key, PATTERN)
     assert refusal.value.code == code
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_metadata_gives_a_target_or_a_refusal(entity_type: str, entity_id: str) -> None:
     try:
-        entity_id_read = target_of(named(entity_type, entity_id), "x", None).entity_id
+        entity_id_read = find_target(named(entity_type, entity_id), "x", None).entity_id
     except Rejected:
         return
     assert 1 <= entity_id_read <= MAX_ENTITY_ID
@@ -107,4 +107,4 @@ def test_any_metadata_gives_a_target_or_a_refusal(entity_type: str, entity_id: s
 @given(st.integers(1, MAX_ENTITY_ID), st.sampled_from(["utf-8", "iso-8859-1", "us-ascii"]))
 def test_rfc_2047_encoded_ids_are_read(entity_id: int, charset: str) -> None:
     encoded = Header(str(entity_id), charset).encode()
-    assert target_of(named("person", encoded), "x", None) == Target("person", entity_id)
+    assert find_target(named("person", encoded), "x", None) == Target("person", entity_id)

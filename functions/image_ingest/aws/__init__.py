@@ -1,0 +1,19 @@
+"""The AWS services that the function uses, and what their errors mean."""
+
+from image_ingest.aws.dead_letters import DeadLetters
+from image_ingest.aws.errors import aws_call, error_code, http_status
+from image_ingest.aws.ingest_queue import IngestQueue, compute_back_off
+from image_ingest.aws.objects import ARCHIVED, Gone, Objects, StoredObject
+
+__all__ = [
+    "ARCHIVED",
+    "DeadLetters",
+    "Gone",
+    "IngestQueue",
+    "Objects",
+    "StoredObject",
+    "aws_call",
+    "compute_back_off",
+    "error_code",
+    "http_status",
+]

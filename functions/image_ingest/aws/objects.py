@@ -12,12 +12,13 @@ from botocore.exceptions import ClientError
 
 from image_ingest.aws.errors import aws_call, error_code, http_status
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.events import Upload
+from image_ingest.upload import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHUNK = 2**20
+ARCHIVED = "The object is in an archive storage class and is not restored."
 _ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
@@ -61,7 +62,7 @@ class Objects:
         except Gone:
             if upload.other_key is None:
                 raise
-            return self._find(upload.under_other_key())
+            return self._find(upload.use_other_key())
 
     def copy(self, obj: StoredObject, file: BinaryIO) -> None:
         """Writes the object's bytes, all of one version, to `file`.
@@ -75,7 +76,7 @@ class Objects:
                 )
                 shutil.copyfileobj(answer["Body"], file, _CHUNK)
         except Deferred as problem:
-            _tell_apart(problem)
+            _raise_cause(problem)
             raise
 
     def _find(self, upload: Upload) -> StoredObject:
@@ -107,22 +108,17 @@ class Objects:
         )
 
 
-def _tell_apart(problem: Deferred) -> None:
+def _raise_cause(problem: Deferred) -> None:
     """Raises what a failed read really means, where that is not the problem itself."""
     cause = problem.__cause__
     if not isinstance(cause, ClientError):
         return
     if error_code(cause) == "InvalidObjectState":
-        raise archived() from problem
+        raise Rejected("object.archived", ARCHIVED) from problem
     if error_code(cause) in {"NoSuchKey", "NoSuchVersion"}:
         raise Gone from problem
     if http_status(cause) == 412:
         raise Deferred("aws.unavailable", "The object was overwritten while it was read.") from problem
-
-
-def archived() -> Rejected:
-    """The refusal of an object that S3 keeps in an archive."""
-    return Rejected("object.archived", "The object is in an archive storage class and is not restored.")
 
 
 def _is_archived(head: Mapping[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 """The ledger: one DynamoDB item per target, which says what SuperOffice shows and who may change it.
 
-An upload is claimed, sent, and recorded. Every write is conditional: a claim on the item's revision as it was read,
-a record or release on the claim being still one's own. So a worker whose lease ran out can change nothing that another
-holds. A failure is recorded only while the claim has not ended, as a record whose answer was lost may have ended it.
+An upload is claimed, sent, and recorded. Every write is conditional: a claim on the item being as it was read, a record
+or release on the claim still being the worker's own. So a worker whose lease ended can change nothing that another
+holds. A failure is recorded only while the claim has not ended: a record whose response was lost may have ended it.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from image_ingest.errors import Deferred, IngestError
-from image_ingest.events import Delivery
-from image_ingest.ledger.order import Mark, later_handled_wins, order, same_second, same_upload
+from image_ingest.ledger.order import compare, later_handled_wins, same_second, same_upload
 from image_ingest.ledger.table import Item, Table
 from image_ingest.target import Target
+from image_ingest.upload import Delivery, UploadIdentity
 
-CRASH_LIMIT = 3  # deaths without a word after which an upload is no longer tried
+CRASH_LIMIT = 3  # crashes of the worker after which an upload is no longer tried
 _CLAIM_ROUNDS = 5
 _CRASHES_KEPT = 16
 _TIES_KEPT = 64
-_UNENDED_KEPT = 1000
+_UNRECORDED_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class StoredPicture:
 
 @dataclass(frozen=True)
 class Settled:
-    """The upload needs no work: its outcome was known before."""
+    """The upload needs no work: its outcome is known already."""
 
     outcome: Literal["duplicate", "superseded", "rejected"]
     blob_id: int | None = None
@@ -52,83 +52,133 @@ class Settled:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to change a target's picture until the lease ends.
+    """The right to change a target's picture until the lease ends. `is_new`: the ledger had no item for the target."""
 
-    `stored` is the picture that this tenant shows now, None also where a PUT since then ended without a word.
+    target: Target
+    token: str
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class UploadClaim(Claim):
+    """The right to change a target's picture on behalf of an upload.
+
+    `stored` is the picture that this tenant shows now; None also if a PUT or DELETE since then is in doubt.
     `crashes` is how often this upload killed its worker before.
     """
 
-    target: Target
-    mark: Mark
-    token: str
-    stored: StoredPicture | None
-    crashes: int
+    identity: UploadIdentity = field(kw_only=True)
+    stored: StoredPicture | None = None
+    crashes: int = 0
     ties: tuple[str, ...] = ()
 
 
 class Ledger:
-    """Claims targets for uploads, and records how these ended.
+    """Claims targets, and records how the uploads ended that they were claimed for.
 
-    Every method raises Deferred `aws.unavailable`, `aws.denied`, or `target.busy` where another worker was faster.
+    Every method raises Deferred `aws.unavailable`, `aws.denied`, or `target.busy` if another worker was faster.
     """
 
     def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:
         self._table = table
         self._clock = clock
-        self._unended: set[str] = set()  # claims of ours whose end, or whose very start, may not be on record
+        self._unrecorded: set[str] = set()  # our own claims whose start or end the ledger may not have recorded
 
     def claim(
-        self, target: Target, mark: Mark, tenant: str | None, delivery: Delivery, lease: float
-    ) -> Claim | Settled:
-        """Claims the target for `lease` seconds, unless the upload is settled already.
+        self, target: Target, identity: UploadIdentity, tenant: str | None, delivery: Delivery, lease: float
+    ) -> UploadClaim | Settled:
+        """Claims the target for an upload, for `lease` seconds, unless the upload is settled already.
 
         `tenant` None means that it is not known now: what is stored then counts as this tenant's.
         """
         token = uuid.uuid4().hex
         item = self._table.read(target)
         for _ in range(_CLAIM_ROUNDS):
-            settled = _settled(item, mark, tenant, delivery)
+            settled = _settle(item, identity, tenant, delivery)
             if settled is not None:
                 return settled
-            if item.get("lease_until", 0) > self._clock():
-                raise Deferred("target.busy", "Another worker is storing a picture for this target.")
-            won, item = self._write_claim(target, mark, delivery, token, lease, item)
-            if won or item.get("claim") == token:  # the latter: sent again because its answer was lost
-                return _claim(item, target, mark, tenant)
+            self._check_free(item)
+            values = self._build_values(target, identity, delivery, token, lease, item)
+            won, item = self._write_claim(target, values, item)
+            if won or item.get("claim") == token:  # the latter: sent again because its response was lost
+                return _build_claim(item, target, identity, tenant)
         raise Deferred("target.busy", "Other workers were faster to claim this target.")
 
-    def record_stored(self, claim: Claim, picture: StoredPicture, tenant: str, *, in_doubt: bool = False) -> None:
+    def read(self, target: Target) -> Item:
+        """The target's item as it is now; empty if there is none."""
+        return self._table.read(target)
+
+    def decide(
+        self, item: Item, target: Target, identity: UploadIdentity, tenant: str | None, delivery: Delivery
+    ) -> UploadClaim | Settled:
+        """What claim() would return if the target's item was this one. Writes nothing."""
+        settled = _settle(item, identity, tenant, delivery)
+        if settled is not None:
+            return settled
+        self._check_free(item)
+        values = self._build_values(target, identity, delivery, "", 0, item)
+        return _build_claim({**item, **values}, target, identity, tenant)
+
+    def hold(self, target: Target, lease: float) -> Claim:
+        """Claims the target for `lease` seconds without an upload. Ends by erase(), or release() if nothing changed.
+
+        Until then what the target shows is in doubt, so that no upload is skipped as unchanged.
+        """
+        token = uuid.uuid4().hex
+        item = self._table.read(target)
+        for _ in range(_CLAIM_ROUNDS):
+            self._check_free(item)
+            is_new = not item
+            values = {
+                "entity_type": target.entity_type,
+                "entity_id": target.entity_id,
+                "status": item.get("status", "in_progress"),
+                "claim": token,
+                "lease_until": _number(self._clock() + lease),
+                "in_doubt": True,
+            }
+            won, item = self._table.update(target, self._stamp(values), _as_read(item))
+            if won or item.get("claim") == token:
+                return Claim(target, token, is_new)
+        raise Deferred("target.busy", "Other workers were faster to claim this target.")
+
+    def erase(self, claim: Claim) -> None:
+        """Deletes everything that the ledger knows of the claimed target."""
+        if not self._table.delete(claim.target, {"claim": claim.token}):
+            raise Deferred("target.busy", "The lease ended, and another worker has the target.")
+
+    def record_stored(self, claim: UploadClaim, picture: StoredPicture, tenant: str, *, in_doubt: bool = False) -> None:
         """Records that SuperOffice shows this upload's picture, and ends the claim.
 
-        The lease is kept where an earlier, unanswered PUT of these bytes may still arrive.
+        `in_doubt`: an earlier PUT of these bytes may still arrive, so the lease is kept.
         """
-        mark = claim.mark
+        identity = claim.identity
         values: dict[str, Any] = {
             "status": "stored",
             "blob_id": picture.blob_id,
             "tenant": tenant,
-            "bucket": mark.bucket,
-            "key": mark.key,
-            "version_id": mark.version_id,
+            "bucket": identity.bucket,
+            "key": identity.key,
+            "version_id": identity.version_id,
             "content_type": picture.content_type,
             "width": picture.width,
             "height": picture.height,
             "sha256": picture.sha256,
-            "stored": {**mark.as_map(), "picture_settings": picture.picture_settings},
+            "stored": {**identity.as_map(), "picture_settings": picture.picture_settings},
             "ties": list(claim.ties),
             "error_code": None,
             "error_message": None,
             "in_doubt": None,
-            f"crashes.{mark.fingerprint}": None,
+            f"crashes.{identity.fingerprint}": None,
         }
         if not in_doubt:
             values["lease_until"] = None
         self._end(claim, values, {"claim": claim.token})
 
-    def record_failure(self, claim: Claim, failure: IngestError, *, final: bool) -> None:
+    def record_failure(self, claim: UploadClaim, failure: IngestError, *, final: bool) -> None:
         """Records why the upload failed, and ends the claim; what is stored stays.
 
-        After an unknown outcome the target stays leased, as the PUT may still arrive.
+        If the PUT is in doubt, the target stays leased, as the PUT may still arrive.
         """
         values: dict[str, Any] = {
             "status": "rejected" if final else "deferred",
@@ -136,27 +186,37 @@ class Ledger:
             "error_message": failure.message,
         }
         if final:
-            values[f"crashes.{claim.mark.fingerprint}"] = None
-        unknown = isinstance(failure, Deferred) and failure.in_doubt
-        if not unknown:
+            values[f"crashes.{claim.identity.fingerprint}"] = None
+        in_doubt = isinstance(failure, Deferred) and failure.in_doubt
+        if not in_doubt:
             values["lease_until"] = None
-        if unknown or claim.token in self._unended:
+        if in_doubt or claim.token in self._unrecorded:
             values["in_doubt"] = True
         self._end(claim, values, {"claim": claim.token, "status": "in_progress"})
 
     def release(self, claim: Claim) -> None:
-        """Ends the claim of an upload whose object was deleted meanwhile."""
-        values: dict[str, Any] = {"lease_until": None, f"crashes.{claim.mark.fingerprint}": None}
+        """Ends a claim under which nothing was changed: a hold, or an upload whose object was deleted meanwhile."""
+        if not isinstance(claim, UploadClaim):
+            if claim.is_new:
+                self.erase(claim)
+            else:
+                self._end(claim, {"lease_until": None}, {"claim": claim.token})
+            return
+        values: dict[str, Any] = {"lease_until": None, f"crashes.{claim.identity.fingerprint}": None}
         if claim.stored is not None:
             values |= {"status": "stored"}
         else:
             values |= {"status": "rejected", "error_message": "The object was deleted before it was stored."}
         self._end(claim, values, {"claim": claim.token, "status": "in_progress"})
 
-    def _write_claim(  # noqa: PLR0917  # one caller, and each is a part of the claim
-        self, target: Target, mark: Mark, delivery: Delivery, token: str, lease: float, item: Item
-    ) -> tuple[bool, Item]:
-        values = {
+    def _check_free(self, item: Item) -> None:
+        if item.get("lease_until", 0) > self._clock():
+            raise Deferred("target.busy", "Another worker is storing a picture for this target.")
+
+    def _build_values(  # noqa: PLR0917  # each is a part of the claim
+        self, target: Target, identity: UploadIdentity, delivery: Delivery, token: str, lease: float, item: Item
+    ) -> dict[str, Any]:
+        return {
             "entity_type": target.entity_type,
             "entity_id": target.entity_id,
             "status": "in_progress",
@@ -164,69 +224,71 @@ class Ledger:
             "error_message": None,
             "claim": token,
             "lease_until": _number(self._clock() + lease),
-            "attempt": {**mark.as_map(), "delivery": delivery.id, "receives": delivery.receives or 0},
-            "crashes": self._crashes(item),
+            "attempt": {**identity.as_map(), "delivery": delivery.id, "receives": delivery.receives or 0},
+            "crashes": self._count_crashes(item),
             "in_doubt": True if item.get("in_doubt") or item.get("status") == "in_progress" else None,
         }
+
+    def _write_claim(self, target: Target, values: Mapping[str, Any], item: Item) -> tuple[bool, Item]:
         try:
-            return self._table.update(target, self._stamped(values), {"revision": item.get("revision")})
+            return self._table.update(target, self._stamp(values), _as_read(item))
         except Deferred:
-            self._keep_unended(token)
+            self._keep_unrecorded(values["claim"])
             raise
 
-    def _stamped(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _stamp(self, values: Mapping[str, Any]) -> dict[str, Any]:
         moment = datetime.fromtimestamp(self._clock(), UTC)
         return {**values, "updated_at": moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"}
 
     def _end(self, claim: Claim, values: Mapping[str, Any], expected: Mapping[str, str]) -> None:
         try:
-            won, item = self._table.update(claim.target, self._stamped(values), expected)
+            won, item = self._table.update(claim.target, self._stamp(values), expected)
         except Deferred:
-            self._keep_unended(claim.token)
+            self._keep_unrecorded(claim.token)
             raise
         if not won and item.get("claim") != claim.token:  # one's own means: ended by a write whose answer was lost
             raise Deferred(
                 "target.busy", "The lease ended before the upload was done, and another worker has the target."
             )
 
-    def _keep_unended(self, token: str) -> None:
-        if len(self._unended) >= _UNENDED_KEPT:
-            self._unended.clear()
-        self._unended.add(token)
+    def _keep_unrecorded(self, token: str) -> None:
+        if len(self._unrecorded) >= _UNRECORDED_KEPT:
+            self._unrecorded.clear()
+        self._unrecorded.add(token)
 
-    def _crashes(self, item: Item) -> dict[str, int]:
-        """Deaths without a word by upload; a claim that was neither recorded nor released is one more.
+    def _count_crashes(self, item: Item) -> dict[str, int]:
+        """Crashes by upload; a claim that was neither recorded nor released counts as one more.
 
-        Unless this worker made that claim and lives: then the word was lost, in an outage of the ledger.
+        It does not count if this worker made the claim itself: then an outage of the ledger lost only the record.
         """
         crashes = {name: int(count) for name, count in item.get("crashes", {}).items()}
-        if item.get("status") == "in_progress" and item["claim"] not in self._unended:
-            died = Mark.from_map(item["attempt"]).fingerprint
+        if item.get("status") == "in_progress" and "attempt" in item and item["claim"] not in self._unrecorded:
+            died = UploadIdentity.from_map(item["attempt"]).fingerprint
             crashes[died] = crashes.pop(died, 0) + 1
         return dict(list(crashes.items())[-_CRASHES_KEPT:])
 
 
-def settled(item: Item, mark: Mark, tenant: str | None) -> Settled | None:
-    """What the upload's outcome would be if it was delivered afresh now; None where it would be tried."""
-    return _settled(item, mark, tenant, Delivery(""))
-
-
-def _settled(item: Item, mark: Mark, tenant: str | None, delivery: Delivery) -> Settled | None:
-    stored = _stored_mark(item, tenant)
+def _settle(item: Item, identity: UploadIdentity, tenant: str | None, delivery: Delivery) -> Settled | None:
+    stored = _read_stored_identity(item, tenant)
     if stored is not None:
         blob_id = int(item["blob_id"])
-        if same_upload(mark, stored):
+        if same_upload(identity, stored):
             return Settled("duplicate", blob_id=blob_id)
-        relation = order(mark, stored)
-        loses_tie = not later_handled_wins(mark, stored) or mark.fingerprint in item.get("ties", ())
+        relation = compare(identity, stored)
+        loses_tie = not later_handled_wins(identity, stored) or identity.fingerprint in item.get("ties", ())
         if relation == "older" or (relation == "tied" and loses_tie):
             return Settled("superseded", message="A newer upload for this target is stored.")
-    if _refused_before(item, mark, delivery):
+    if _refused_before(item, identity, delivery):
         return Settled("rejected", error_code=item.get("error_code"), message=item.get("error_message"))
     return None
 
 
-def _refused_before(item: Item, mark: Mark, delivery: Delivery) -> bool:
+def _as_read(item: Item) -> dict[str, object]:
+    """The condition that the item is unchanged. Revisions start again when an item is deleted; tokens never repeat."""
+    return {"revision": item.get("revision"), "claim": item.get("claim")}
+
+
+def _refused_before(item: Item, identity: UploadIdentity, delivery: Delivery) -> bool:
     """Whether an earlier receipt of this very message ended rejected, and so is dead-lettered already."""
     attempt = item.get("attempt")
     return bool(
@@ -234,25 +296,25 @@ def _refused_before(item: Item, mark: Mark, delivery: Delivery) -> bool:
         and item.get("status") == "rejected"
         and attempt["delivery"] == delivery.id
         and attempt["receives"] < (delivery.receives or 0)
-        and same_upload(mark, Mark.from_map(attempt))
+        and same_upload(identity, UploadIdentity.from_map(attempt))
     )
 
 
-def _stored_mark(item: Item, tenant: str | None) -> Mark | None:
+def _read_stored_identity(item: Item, tenant: str | None) -> UploadIdentity | None:
     if "stored" not in item or tenant not in {None, item["tenant"]}:
         return None
-    return Mark.from_map(item["stored"])
+    return UploadIdentity.from_map(item["stored"])
 
 
-def _claim(item: Item, target: Target, mark: Mark, tenant: str | None) -> Claim:
-    stored = _stored_mark(item, tenant)
-    return Claim(
+def _build_claim(item: Item, target: Target, identity: UploadIdentity, tenant: str | None) -> UploadClaim:
+    stored = _read_stored_identity(item, tenant)
+    return UploadClaim(
         target=target,
-        mark=mark,
+        identity=identity,
         token=item["claim"],
         stored=None if stored is None or item.get("in_doubt") else _stored_picture(item),
-        crashes=int(item["crashes"].get(mark.fingerprint, 0)),
-        ties=() if stored is None else _ties(item, mark, stored),
+        crashes=int(item["crashes"].get(identity.fingerprint, 0)),
+        ties=() if stored is None else _ties(item, identity, stored),
     )
 
 
@@ -267,9 +329,9 @@ def _stored_picture(item: Item) -> StoredPicture:
     )
 
 
-def _ties(item: Item, mark: Mark, stored: Mark) -> tuple[str, ...]:
+def _ties(item: Item, identity: UploadIdentity, stored: UploadIdentity) -> tuple[str, ...]:
     """What this upload overtakes and what could tie with it: redelivered, these must not win the tie again."""
-    if not same_second(mark, stored):
+    if not same_second(identity, stored):
         return ()
     return (*item.get("ties", ()), stored.fingerprint)[-_TIES_KEPT:]
 

@@ -2,82 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from image_ingest.upload import UNVERSIONED, UploadIdentity
+
 Order = Literal["newer", "older", "tied"]
 
-_UNVERSIONED = frozenset({None, "null"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Mark:
-    """What tells one upload from another and puts it in order. `time` is ISO 8601, as precise as the event was."""
-
-    bucket: str
-    key: str
-    version_id: str | None
-    sequencer: str | None
-    time: str
-    etag: str
-
-    @property
-    def fingerprint(self) -> str:
-        """A short name of this very upload, for the ledger's bookkeeping."""
-        version = self.version_id
-        identity = (
-            [version]
-            if version not in _UNVERSIONED
-            else [self.sequencer or "", "" if self.sequencer else self.etag + self.time]
-        )
-        return hashlib.sha256("\n".join([self.bucket, self.key, *map(str, identity)]).encode()).hexdigest()[:16]
-
-    def as_map(self) -> dict[str, Any]:
-        """For the ledger; from_map reads it."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    @classmethod
-    def from_map(cls, stored: Mapping[str, Any]) -> Mark:
-        """The mark that as_map wrote."""
-        return cls(**{name: stored.get(name) for name in cls.__dataclass_fields__})  # type: ignore[arg-type]  # what as_map left out was None
-
-
-def same_upload(one: Mark, other: Mark) -> bool:
+def same_upload(one: UploadIdentity, other: UploadIdentity) -> bool:
     """Same bucket, key and version; unversioned: sequencer, else ETag and time."""
     if not _same_key(one, other):
         return False
     versions = {one.version_id, other.version_id}
-    if not versions & _UNVERSIONED:
+    if not versions & UNVERSIONED:
         return len(versions) == 1
     if one.sequencer and other.sequencer:
         return _padded(one.sequencer, other.sequencer) == _padded(other.sequencer, one.sequencer)
     return one.etag == other.etag and _compare_times(one.time, other.time) == 0
 
 
-def order(new: Mark, stored: Mark) -> Order:
+def compare(new: UploadIdentity, stored: UploadIdentity) -> Order:
     """How `new` stands to `stored`: by sequencer for one key, else by time."""
     if _same_key(new, stored) and new.sequencer and stored.sequencer:
-        difference = _compare(_padded(new.sequencer, stored.sequencer), _padded(stored.sequencer, new.sequencer))
+        difference = _sign(_padded(new.sequencer, stored.sequencer), _padded(stored.sequencer, new.sequencer))
     else:
         difference = _compare_times(new.time, stored.time)
     return "tied" if difference == 0 else "newer" if difference > 0 else "older"
 
 
-def later_handled_wins(new: Mark, stored: Mark) -> bool:
+def later_handled_wins(new: UploadIdentity, stored: UploadIdentity) -> bool:
     """Whether a tie goes to the one handled later: two versions of one key, either without sequencer."""
     return _same_key(new, stored) and not (new.sequencer and stored.sequencer)
 
 
-def same_second(one: Mark, other: Mark) -> bool:
+def same_second(one: UploadIdentity, other: UploadIdentity) -> bool:
     """Whether a third upload could tie with both."""
     return _moment(one.time)[0] == _moment(other.time)[0]
 
 
-def _same_key(one: Mark, other: Mark) -> bool:
+def _same_key(one: UploadIdentity, other: UploadIdentity) -> bool:
     return (one.bucket, one.key) == (other.bucket, other.key)
 
 
@@ -88,11 +54,11 @@ def _padded(sequencer: str, other: str) -> str:
 def _compare_times(one: str, other: str) -> int:
     (one_second, one_fraction), (other_second, other_fraction) = _moment(one), _moment(other)
     if one_second != other_second or one_fraction is None or other_fraction is None:
-        return _compare(one_second, other_second)
-    return _compare(one_fraction, other_fraction)
+        return _sign(one_second, other_second)
+    return _sign(one_fraction, other_fraction)
 
 
-def _compare(one: Any, other: Any) -> int:
+def _sign(one: Any, other: Any) -> int:
     return int(one > other) - int(one < other)
 
 

@@ -42,22 +42,56 @@ class Table:
 
         True and the new item; or False and the item that did not meet the condition.
         """
-        change = _Change(values)
+        change, condition = _Change(values), _Condition(expected)
         try:
             with aws_call("writing the ledger"):
-                answer = self._client.update_item(
+                response = self._client.update_item(
                     TableName=self._name,
                     Key=_key(target),
                     UpdateExpression=change.expression,
-                    ConditionExpression=change.condition(expected),
-                    ExpressionAttributeNames=change.names,
-                    ExpressionAttributeValues={name: _serialize(value) for name, value in change.operands.items()},
+                    ConditionExpression=condition.expression,
+                    ExpressionAttributeNames=change.names | condition.names,
+                    ExpressionAttributeValues=change.operands | condition.operands,
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
         except Deferred as problem:
             return False, _item_that_failed(problem)
-        return True, _plain(answer["Attributes"])
+        return True, _plain(response["Attributes"])
+
+    def delete(self, target: Target, expected: Mapping[str, str]) -> bool:
+        """Deletes the item if each `expected` attribute has its value. Whether there is no item now."""
+        condition = _Condition(expected)
+        try:
+            with aws_call("deleting from the ledger"):
+                self._client.delete_item(
+                    TableName=self._name,
+                    Key=_key(target),
+                    ConditionExpression=condition.expression,
+                    ExpressionAttributeNames=condition.names,
+                    ExpressionAttributeValues=condition.operands,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except Deferred as problem:
+            return not _item_that_failed(problem)  # no item: boto3 sent it twice, as the first response was lost
+        return True
+
+
+class _Condition:
+    """A condition expression: each attribute has its value, or is absent where that is None."""
+
+    def __init__(self, expected: Mapping[str, object]) -> None:
+        self.names: dict[str, str] = {}
+        self.operands: dict[str, Any] = {}
+        terms = []
+        for number, (attribute, value) in enumerate(expected.items()):
+            self.names[f"#e{number}"] = attribute
+            if value is None:
+                terms.append(f"attribute_not_exists(#e{number})")
+            else:
+                self.operands[f":e{number}"] = _serialize(value)
+                terms.append(f"#e{number} = :e{number}")
+        self.expression = " AND ".join(terms)
 
 
 class _Change:
@@ -65,7 +99,7 @@ class _Change:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.names: dict[str, str] = {}
-        self.operands: dict[str, Any] = {":zero": 0, ":one": 1}
+        self.operands: dict[str, Any] = {":zero": _serialize(0), ":one": _serialize(1)}
         sets, removes = ["revision = if_not_exists(revision, :zero) + :one"], []
         for number, (path, value) in enumerate(values.items()):
             place = self._place(path, number)
@@ -73,20 +107,8 @@ class _Change:
                 removes.append(place)
             else:
                 sets.append(f"{place} = :v{number}")
-                self.operands[f":v{number}"] = value
+                self.operands[f":v{number}"] = _serialize(value)
         self.expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
-
-    def condition(self, expected: Mapping[str, object]) -> str:
-        """A condition expression: each attribute has its value, or is absent where that is None."""
-        terms = []
-        for number, (attribute, value) in enumerate(expected.items()):
-            self.names[f"#e{number}"] = attribute
-            if value is None:
-                terms.append(f"attribute_not_exists(#e{number})")
-            else:
-                self.operands[f":e{number}"] = value
-                terms.append(f"#e{number} = :e{number}")
-        return " AND ".join(terms)
 
     def _place(self, path: str, number: int) -> str:
         """Placeholders for a path such as `crashes.ab12`, as several names are DynamoDB's reserved words."""

@@ -29,6 +29,7 @@ from image_ingest.superoffice.secret_source import SecretSource
 from image_ingest.superoffice.tenant import Tenant
 from image_ingest.superoffice.transport import Calls, Transport
 from image_ingest.target import Target
+from image_ingest.timing import Timing
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -64,10 +65,15 @@ class _Access:
     """Everything that one secret gives: the address and the credential."""
 
     def __init__(
-        self, secret: Secret, pacer: Pacer, clock: Callable[[], float], sleep: Callable[[float], None]
+        self,
+        secret: Secret,
+        pacer: Pacer,
+        timing: Timing,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         self.secret = secret
-        self.transport = Transport(secret.ca_bundle, pacer, clock, sleep)
+        self.transport = Transport(secret.ca_bundle, pacer, timing, clock, sleep)
         self.tenant = Tenant(secret, self.transport, clock)
         self.credentials = create_credential_source(secret, self.transport, clock)
 
@@ -97,6 +103,7 @@ class SuperOffice:
         secret: SecretSource,
         *,
         pacer: Pacer | None = None,
+        timing: Timing = Timing(),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         warn: Callable[[str], None] = _log.warning,
@@ -104,6 +111,7 @@ class SuperOffice:
         self._settings = settings
         self._source = secret
         self._pacer = pacer or Pacer(settings.calls_per_second, settings.workers)
+        self._timing = timing
         self._clock = clock
         self._sleep = sleep
         self._warn = warn
@@ -203,7 +211,7 @@ class SuperOffice:
             raise
         for warning in parsed.warnings:
             self._warn(warning)
-        return _Access(parsed.secret, self._pacer, self._clock, self._sleep)
+        return _Access(parsed.secret, self._pacer, self._timing, self._clock, self._sleep)
 
     def _renew(self, refused: _Access, credential: Credential, deadline: Deadline) -> _Access:
         """An access with a fresh credential, by the secret as it is now."""

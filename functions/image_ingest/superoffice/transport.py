@@ -12,8 +12,8 @@ from image_ingest.errors import Deferred
 from image_ingest.superoffice.address import get_host
 from image_ingest.superoffice.connection import Connections, Lost, NotConnected, Request, Response, TimedOut
 from image_ingest.superoffice.pacing import Pacer
+from image_ingest.timing import Timing
 
-_EXCHANGE_SECONDS = 30.0
 _RESEND_PAUSES = (0.5, 1.0)  # seconds
 _RESEND_NEEDS = 2.0  # seconds that must be left after the pause
 _MOMENTARY = frozenset({502, 503, 504})
@@ -42,10 +42,12 @@ class Transport:
         self,
         ca_bundle: str | None,
         pacer: Pacer,
+        timing: Timing = Timing(),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._pacer = pacer
+        self._timing = timing
         self._sleep = sleep
         self._connections = Connections(ca_bundle, clock)
 
@@ -73,7 +75,7 @@ class Transport:
     def _exchange(self, request: Request, deadline: Deadline, calls: Calls) -> Response:
         request = replace(request, headers={"User-Agent": _USER_AGENT, **request.headers})
         with self._pacer.turn(deadline) as turn:
-            seconds = deadline.bound(_EXCHANGE_SECONDS)
+            seconds = deadline.bound(self._timing.superoffice_exchange)
             began = time.monotonic()
             calls.count += 1
             calls.host, calls.status = get_host(request.url), None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from image_ingest.events import Upload, notification
+from image_ingest.events import format_notification
+from image_ingest.upload import Upload
 from sandbox.aws import LogLine, QueuedMessage
 from sandbox.page.folder import plan_folder
 from sandbox.page.tracker import SILENCE, ImagePut, UploadTracker, parse_target
 
 NOW = 1_000_000.0
-BODY = notification(Upload("bucket", "ada.jpg", "v1", event_time="1970-01-12T13:46:39.000Z"))
+BODY = format_notification(Upload("bucket", "ada.jpg", "v1", event_time="1970-01-12T13:46:39.000Z"))
 
 
 def message(receives: int, *, visible: bool = False, name: str = "m1", back_in: int = 720) -> QueuedMessage:

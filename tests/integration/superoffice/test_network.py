@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from image_ingest.errors import Deferred, IngestError, Rejected
-from image_ingest.superoffice import Calls, transport
+from image_ingest.superoffice import Calls
+from image_ingest.timing import Timing
 from sandbox.superoffice import StandIn, get_certificate
 from tests.support.superoffice_client import (
     PERSON,
@@ -164,12 +165,9 @@ def test_a_server_that_reads_too_slowly_does_not_outlive_the_deadline() -> None:
     assert caught.value.in_doubt
 
 
-def test_after_a_time_out_a_put_is_not_sent_again_however_much_time_is_left(
-    so: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport, "_EXCHANGE_SECONDS", 0.6)
+def test_after_a_time_out_a_put_is_not_sent_again_however_much_time_is_left(so: StandIn) -> None:
     so.fail(times=None, delay=60)
-    late = deferred_by(worker_of(so))
+    late = deferred_by(Worker(so.secret("basic"), timing=Timing(superoffice_exchange=0.6)))
     assert (late.code, late.in_doubt, puts(so)) == ("superoffice.unavailable", True, 1)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, NoCredentialsError
 
-from image_ingest.aws.dead_letters import DeadLetters
-from image_ingest.aws.errors import aws_call
+from image_ingest.aws import DeadLetters, aws_call
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.events import Delivery
+from image_ingest.upload import Delivery
 
 
 def refusal(code: str, status: int = 400) -> ClientError:
@@ -61,22 +60,6 @@ def test_a_dead_letter_holds_only_what_sqs_takes() -> None:
     attributes = message["MessageAttributes"]
     assert isinstance(attributes, dict)
     assert attributes["ErrorMessage"]["StringValue"] == "a\ufffdb\ufffdc\ufffdd"
-
-
-def test_a_later_receipt_of_the_same_message_is_not_dead_lettered_again() -> None:
-    queue = Queue()
-    letters = DeadLetters(queue, "url")  # type: ignore[arg-type]  # the part that is used
-    failure = Rejected("target.missing", "why")
-    for delivery in (
-        Delivery("1", 1),
-        Delivery("1", 2),
-        Delivery("2", 1),
-        Delivery("2", 1),
-        Delivery("r"),
-        Delivery("r"),
-    ):
-        letters.send("body", failure, delivery)
-    assert len(queue.sent) == 5
 
 
 def test_a_deadline_bounds_every_wait() -> None:

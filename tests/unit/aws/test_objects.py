@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from image_ingest.aws.objects import Gone, Objects, StoredObject
+from image_ingest.aws import Gone, Objects, StoredObject
 from image_ingest.errors import Deferred, Rejected
 
 OBJECT = StoredObject("b", "k.jpg", "v1", "etag", 9, "2026-10-05T09:52:01Z", "image/jpeg", {}, archived=False)

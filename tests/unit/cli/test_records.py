@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
-from image_ingest.ledger.order import Mark
+from image_ingest.upload import UploadIdentity
 from image_ingest_cli.aws.ledger import Ending, find_ending
 
 NOW, LATER, EARLIER = (f"2026-10-05T10:00:0{second}Z" for second in (5, 7, 3))
 
 
-def _mark(version: str, time: str = NOW, key: str = "person/1.jpg") -> Mark:
-    return Mark("b", key, version, None, time, "e")
+def _identity(version: str, time: str = NOW, key: str = "person/1.jpg") -> UploadIdentity:
+    return UploadIdentity("b", key, version, None, time, "e")
 
 
-def _item(*, stored: Mark | None = None, attempt: Mark | None = None, **more: Any) -> dict[str, Any]:
+def _item(
+    *, stored: UploadIdentity | None = None, attempt: UploadIdentity | None = None, **more: Any
+) -> dict[str, Any]:
     item: dict[str, Any] = dict(more)
     if stored is not None:
         item |= {"stored": stored.as_map(), "blob_id": 59}
@@ -29,21 +31,27 @@ def _item(*, stored: Mark | None = None, attempt: Mark | None = None, **more: An
     ("item", "expected"),
     [
         ({}, None),
-        (_item(stored=_mark("1"), attempt=_mark("1"), status="stored"), Ending("stored", blob_id=59)),
-        (_item(stored=_mark("1"), attempt=_mark("2"), status="rejected", error_code="x"), Ending("stored", blob_id=59)),
-        (_item(stored=_mark("0", EARLIER), attempt=_mark("1"), status="in_progress"), None),
-        (_item(attempt=_mark("1"), status="deferred", error_code="aws.denied"), None),
+        (_item(stored=_identity("1"), attempt=_identity("1"), status="stored"), Ending("stored", blob_id=59)),
         (
-            _item(attempt=_mark("1"), status="rejected", error_code="image.unreadable", error_message="m"),
+            _item(stored=_identity("1"), attempt=_identity("2"), status="rejected", error_code="x"),
+            Ending("stored", blob_id=59),
+        ),
+        (_item(stored=_identity("0", EARLIER), attempt=_identity("1"), status="in_progress"), None),
+        (_item(attempt=_identity("1"), status="deferred", error_code="aws.denied"), None),
+        (
+            _item(attempt=_identity("1"), status="rejected", error_code="image.unreadable", error_message="m"),
             Ending("rejected", "image.unreadable", "m"),
         ),
-        (_item(attempt=_mark("1"), status="rejected", error_message="deleted"), Ending("ignored", message="deleted")),
         (
-            _item(stored=_mark("2", LATER, "other"), attempt=_mark("2", LATER, "other"), status="stored"),
+            _item(attempt=_identity("1"), status="rejected", error_message="deleted"),
+            Ending("ignored", message="deleted"),
+        ),
+        (
+            _item(stored=_identity("2", LATER, "other"), attempt=_identity("2", LATER, "other"), status="stored"),
             Ending("superseded", message="A newer upload for this target is stored."),
         ),
-        (_item(stored=_mark("0", EARLIER), attempt=_mark("2", LATER), status="rejected", error_code="x"), None),
+        (_item(stored=_identity("0", EARLIER), attempt=_identity("2", LATER), status="rejected", error_code="x"), None),
     ],
 )
 def test_an_upload_ends_as_the_ledger_says(item: dict[str, Any], expected: Ending | None) -> None:
-    assert find_ending(item, _mark("1")) == expected
+    assert find_ending(item, _identity("1")) == expected

@@ -11,16 +11,14 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.events import Delivery
-from image_ingest.ledger.claims import CRASH_LIMIT, Claim, Ledger, Settled, StoredPicture
-from image_ingest.ledger.order import Mark
-from image_ingest.ledger.table import Table
+from image_ingest.ledger import CRASH_LIMIT, Ledger, Settled, StoredPicture, Table, UploadClaim
 from image_ingest.target import Target
+from image_ingest.upload import Delivery, UploadIdentity
 from tests.simulation.virtual_aws import Table as VirtualTable
 
 TARGET = Target("person", 123)
 TENANT, OTHER_TENANT = "https://crm-1", "https://crm-2"
-UPLOAD = Mark("photos", "a.jpg", "v1", "0A", "2026-10-05T10:00:00.000Z", "etag")
+UPLOAD = UploadIdentity("photos", "a.jpg", "v1", "0A", "2026-10-05T10:00:00.000Z", "etag")
 NEWER = replace(UPLOAD, version_id="v2", sequencer="0B")
 PICTURE = StoredPicture(59, "image/jpeg", 8, 6, "sha", "1024x1024 contain q85")
 LEASE = 100.0
@@ -35,8 +33,12 @@ class Flaky(VirtualTable):
     def __init__(self) -> None:
         super().__init__()
         self.next = ""
+        self.before_update: Callable[[], None] | None = None
 
     def update_item(self, **call: Any) -> Any:
+        interrupt, self.before_update = self.before_update, None
+        if interrupt:
+            interrupt()
         fault, self.next = self.next, ""
         if fault == "refused":
             raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "UpdateItem")
@@ -59,38 +61,38 @@ class Desk:
         return Ledger(Table(client, "ledger"), clock=lambda: self.now)
 
     def try_claim(
-        self, mark: Mark, tenant: str | None = TENANT, delivery: str = "message", receives: int = 1
-    ) -> Claim | Settled:
-        return self.worker.claim(TARGET, mark, tenant, Delivery(delivery, receives), LEASE)
+        self, identity: UploadIdentity, tenant: str | None = TENANT, delivery: str = "message", receives: int = 1
+    ) -> UploadClaim | Settled:
+        return self.worker.claim(TARGET, identity, tenant, Delivery(delivery, receives), LEASE)
 
-    def claim(self, mark: Mark, tenant: str = TENANT) -> Claim:
-        claim = self.try_claim(mark, tenant)
-        assert isinstance(claim, Claim)
+    def claim(self, identity: UploadIdentity, tenant: str = TENANT) -> UploadClaim:
+        claim = self.try_claim(identity, tenant)
+        assert isinstance(claim, UploadClaim)
         return claim
 
-    def store(self, mark: Mark, tenant: str = TENANT) -> None:
-        self.worker.record_stored(self.claim(mark, tenant), PICTURE, tenant)
+    def store(self, identity: UploadIdentity, tenant: str = TENANT) -> None:
+        self.worker.record_stored(self.claim(identity, tenant), PICTURE, tenant)
 
-    def outcome(self, mark: Mark, tenant: str = TENANT) -> str:
+    def outcome(self, identity: UploadIdentity, tenant: str = TENANT) -> str:
         """Handles an upload as far as the ledger is concerned."""
-        claim = self.try_claim(mark, tenant)
+        claim = self.try_claim(identity, tenant)
         if isinstance(claim, Settled):
             return claim.outcome
         self.worker.record_stored(claim, PICTURE, tenant)
         return "stored"
 
-    def die(self, mark: Mark) -> None:
+    def die(self, identity: UploadIdentity) -> None:
         """A worker claims and is never heard of again; the lease ends."""
-        self.claim(mark)
+        self.claim(identity)
         self.worker = self.new_worker()
         self.now += LEASE + 1
 
     def item(self) -> dict[str, Any]:
         return dict(Table(self.database, "ledger").read(TARGET))  # type: ignore[arg-type]  # a stand-in for boto3's client
 
-    def is_busy(self, mark: Mark) -> bool:
+    def is_busy(self, identity: UploadIdentity) -> bool:
         try:
-            self.try_claim(mark)
+            self.try_claim(identity)
         except Deferred as deferred:
             return deferred.code == "target.busy"
         return False
@@ -112,7 +114,7 @@ def test_what_is_recorded_is_what_others_may_read(desk: Desk) -> None:
 
 
 def test_a_stored_upload_is_a_duplicate_and_an_older_one_superseded(desk: Desk) -> None:
-    assert [desk.outcome(mark) for mark in (NEWER, NEWER, UPLOAD)] == ["stored", "duplicate", "superseded"]
+    assert [desk.outcome(identity) for identity in (NEWER, NEWER, UPLOAD)] == ["stored", "duplicate", "superseded"]
     duplicate = desk.try_claim(NEWER)
     assert isinstance(duplicate, Settled)
     assert duplicate.blob_id == 59
@@ -178,19 +180,19 @@ def test_a_later_receipt_of_a_refused_message_is_settled_but_a_replay_is_tried(d
     again = desk.try_claim(UPLOAD, receives=2)
     assert isinstance(again, Settled)
     assert (again.outcome, again.error_code, again.message) == ("rejected", "image.unreadable", "broken")
-    assert isinstance(desk.try_claim(UPLOAD, delivery="replay"), Claim)
+    assert isinstance(desk.try_claim(UPLOAD, delivery="replay"), UploadClaim)
 
 
 def test_a_deferred_message_is_tried_again_at_its_next_receipt(desk: Desk) -> None:
     desk.worker.record_failure(desk.claim(UPLOAD), NOT_NOW, final=False)
-    assert isinstance(desk.try_claim(UPLOAD, receives=2), Claim)
+    assert isinstance(desk.try_claim(UPLOAD, receives=2), UploadClaim)
 
 
 def test_what_another_tenant_has_counts_as_never_stored(desk: Desk) -> None:
     desk.store(NEWER)
     assert desk.claim(UPLOAD, OTHER_TENANT).stored is None
     desk.now += LEASE + 1
-    assert [desk.outcome(mark, OTHER_TENANT) for mark in (NEWER, NEWER, UPLOAD)] == [
+    assert [desk.outcome(identity, OTHER_TENANT) for identity in (NEWER, NEWER, UPLOAD)] == [
         "stored",
         "duplicate",
         "superseded",
@@ -298,15 +300,15 @@ def test_the_stored_picture_is_told_to_who_may_skip_the_same_bytes(desk: Desk) -
     assert desk.claim(NEWER).stored == PICTURE
 
 
-def unknown_outcome(desk: Desk, claim: Claim) -> None:
+def unknown_outcome(desk: Desk, claim: UploadClaim) -> None:
     desk.worker.record_failure(claim, NO_ANSWER, final=True)
 
 
-def death(desk: Desk, claim: Claim) -> None:
+def death(desk: Desk, claim: UploadClaim) -> None:
     desk.worker = desk.new_worker()
 
 
-def unrecorded_put(desk: Desk, claim: Claim) -> None:
+def unrecorded_put(desk: Desk, claim: UploadClaim) -> None:
     desk.database.next = "refused"
     with pytest.raises(Deferred) as raised:
         desk.worker.record_stored(claim, PICTURE, TENANT)
@@ -315,7 +317,7 @@ def unrecorded_put(desk: Desk, claim: Claim) -> None:
 
 @pytest.mark.parametrize("end", [unknown_outcome, death, unrecorded_put])
 def test_after_a_put_that_nobody_recorded_nothing_may_be_skipped(
-    desk: Desk, end: Callable[[Desk, Claim], None]
+    desk: Desk, end: Callable[[Desk, UploadClaim], None]
 ) -> None:
     desk.store(UPLOAD)
     end(desk, desk.claim(NEWER))
@@ -340,16 +342,86 @@ def test_a_deleted_object_of_a_target_without_picture_leaves_none(desk: Desk) ->
     assert not desk.is_busy(NEWER)
 
 
+# --- claims without an upload --------------------------------------------------------------------------------------
+
+
+def test_a_held_target_is_busy_until_it_is_erased(desk: Desk) -> None:
+    desk.store(UPLOAD)
+    claim = desk.worker.hold(TARGET, LEASE)
+    assert desk.is_busy(NEWER)
+    desk.worker.erase(claim)
+    assert desk.item() == {}
+    assert desk.outcome(UPLOAD) == "stored"
+
+
+def test_a_target_that_a_worker_has_cannot_be_held(desk: Desk) -> None:
+    desk.claim(UPLOAD)
+    with pytest.raises(Deferred) as raised:
+        desk.worker.hold(TARGET, LEASE)
+    assert raised.value.code == "target.busy"
+
+
+def test_a_hold_that_is_released_leaves_what_was_recorded(desk: Desk) -> None:
+    desk.store(UPLOAD)
+    desk.worker.release(desk.worker.hold(TARGET, LEASE))
+    assert (desk.item()["status"], desk.item()["blob_id"]) == ("stored", 59)
+    assert desk.outcome(UPLOAD) == "duplicate"
+    assert desk.claim(NEWER).stored is None, "the picture may have been deleted"
+
+
+def test_a_hold_of_an_unknown_target_leaves_nothing(desk: Desk) -> None:
+    desk.worker.release(desk.worker.hold(TARGET, LEASE))
+    assert desk.item() == {}
+
+
+def test_a_hold_that_never_ended_is_no_crash_of_an_upload(desk: Desk) -> None:
+    desk.worker.hold(TARGET, LEASE)
+    desk.now += LEASE + 1
+    assert desk.claim(UPLOAD).crashes == 0
+
+
+def test_a_crash_is_counted_once_if_the_target_was_held_meanwhile(desk: Desk) -> None:
+    desk.die(UPLOAD)
+    desk.worker.release(desk.worker.hold(TARGET, LEASE))
+    assert desk.claim(UPLOAD).crashes == 1
+
+
+def test_who_lost_the_hold_erases_nothing(desk: Desk) -> None:
+    claim = desk.worker.hold(TARGET, LEASE)
+    desk.now += LEASE + 1
+    desk.store(UPLOAD)
+    with pytest.raises(Deferred) as raised:
+        desk.worker.erase(claim)
+    assert raised.value.code == "target.busy"
+    assert desk.item()["status"] == "stored"
+
+
+def test_a_claim_fails_if_the_item_was_deleted_and_made_again_since_it_was_read(desk: Desk) -> None:
+    """The new item has the revision that the old one had."""
+    desk.worker.record_failure(desk.claim(UPLOAD), NOT_NOW, final=False)
+    desk.now += LEASE + 1
+
+    def forget_and_claim() -> None:
+        del desk.database.items[str(TARGET)]
+        desk.worker.record_failure(desk.claim(NEWER), NOT_NOW, final=False)
+        desk.claim(NEWER)
+        desk.database.items[str(TARGET)]["revision"] = read["revision"]
+
+    read = dict(desk.database.items[str(TARGET)])
+    desk.database.before_update = forget_and_claim
+    assert desk.is_busy(UPLOAD)
+
+
 # --- ties -----------------------------------------------------------------------------------------------------------
 
 
-def tied(version: str, key: str = "a.jpg", fraction: str = "") -> Mark:
-    return Mark("photos", key, version, None, f"2026-10-05T10:00:00{fraction}Z", "etag")
+def tied(version: str, key: str = "a.jpg", fraction: str = "") -> UploadIdentity:
+    return UploadIdentity("photos", key, version, None, f"2026-10-05T10:00:00{fraction}Z", "etag")
 
 
 def test_of_two_tied_keys_the_first_one_stored_stays(desk: Desk) -> None:
     one, other = tied("v1"), tied("v2", key="b.jpg")
-    assert [desk.outcome(mark) for mark in (one, other, one, other)] == [
+    assert [desk.outcome(identity) for identity in (one, other, one, other)] == [
         "stored",
         "superseded",
         "duplicate",
@@ -371,9 +443,9 @@ def test_redelivered_ties_come_to_rest(desk: Desk, first: tuple[int, ...]) -> No
 
 
 def test_an_upload_that_a_tie_overtook_is_not_sent_again(desk: Desk) -> None:
-    marks = [tied(f"v{number}") for number in range(8)]
-    assert {desk.outcome(mark) for mark in marks} == {"stored"}
-    assert [desk.outcome(mark) for mark in marks] == ["superseded"] * 7 + ["duplicate"]
+    identities = [tied(f"v{number}") for number in range(8)]
+    assert {desk.outcome(identity) for identity in identities} == {"stored"}
+    assert [desk.outcome(identity) for identity in identities] == ["superseded"] * 7 + ["duplicate"]
 
 
 def test_the_lease_is_kept_where_an_unanswered_put_may_still_arrive(desk: Desk) -> None:

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_ingest.ledger.order import Mark, is_time, later_handled_wins, order, same_upload
+from image_ingest.ledger.order import compare, is_time, later_handled_wins, same_upload
+from image_ingest.upload import UploadIdentity
 
-UPLOAD = Mark("photos", "a.jpg", "v1", "00A1", "2026-10-05T09:52:01.500Z", "etag1")
+UPLOAD = UploadIdentity("photos", "a.jpg", "v1", "00A1", "2026-10-05T09:52:01.500Z", "etag1")
 
 
-def other(**changes: str | None) -> Mark:
-    return replace(UPLOAD, version_id="v2", etag="etag2", **changes)  # type: ignore[arg-type]  # names of Mark's fields
+def other(**changes: str | None) -> UploadIdentity:
+    return replace(UPLOAD, version_id="v2", etag="etag2", **changes)  # type: ignore[arg-type]  # names of UploadIdentity's fields
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def other(**changes: str | None) -> Mark:
     ],
 )
 def test_one_key_is_ordered_by_sequencer_padded_right_with_zeros(sequencer: str, expected: str) -> None:
-    assert order(other(sequencer=sequencer, time="2020-01-01T00:00:00Z"), UPLOAD) == expected
+    assert compare(other(sequencer=sequencer, time="2020-01-01T00:00:00Z"), UPLOAD) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,11 +46,11 @@ def test_one_key_is_ordered_by_sequencer_padded_right_with_zeros(sequencer: str,
     ],
 )
 def test_two_keys_are_ordered_by_time_in_whole_seconds_unless_both_have_milliseconds(time: str, expected: str) -> None:
-    assert order(other(key="b.jpg", sequencer="FF", time=time), UPLOAD) == expected
+    assert compare(other(key="b.jpg", sequencer="FF", time=time), UPLOAD) == expected
 
 
 def test_without_a_sequencer_one_key_is_ordered_by_time() -> None:
-    assert order(other(sequencer=None, time="2026-10-05T09:52:02Z"), UPLOAD) == "newer"
+    assert compare(other(sequencer=None, time="2026-10-05T09:52:02Z"), UPLOAD) == "newer"
 
 
 def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled() -> None:
@@ -82,8 +83,8 @@ def test_what_is_no_time_does_not_order(text: str | None) -> None:
 
 sequencers = st.none() | st.text("0123456789ABCDEF", min_size=1, max_size=6)
 times = st.sampled_from([f"2026-10-05T09:52:0{s}{f}Z" for s in (1, 2) for f in ("", ".000", ".250", ".900")])
-marks = st.builds(
-    Mark,
+identities = st.builds(
+    UploadIdentity,
     st.just("b"),
     st.sampled_from(["k1", "k2"]),
     st.sampled_from([None, "v1", "v2"]),
@@ -93,14 +94,14 @@ marks = st.builds(
 )
 
 
-@given(marks, marks)
-def test_order_is_antisymmetric(one: Mark, two: Mark) -> None:
+@given(identities, identities)
+def test_order_is_antisymmetric(one: UploadIdentity, two: UploadIdentity) -> None:
     opposite = {"newer": "older", "older": "newer", "tied": "tied"}
-    assert order(one, two) == opposite[order(two, one)]
+    assert compare(one, two) == opposite[compare(two, one)]
 
 
-@given(marks)
-def test_a_mark_survives_the_ledger_and_is_itself(mark: Mark) -> None:
-    assert Mark.from_map(mark.as_map()) == mark
-    assert same_upload(mark, mark)
-    assert order(mark, mark) == "tied"
+@given(identities)
+def test_a_mark_survives_the_ledger_and_is_itself(identity: UploadIdentity) -> None:
+    assert UploadIdentity.from_map(identity.as_map()) == identity
+    assert same_upload(identity, identity)
+    assert compare(identity, identity) == "tied"

@@ -1,0 +1,25 @@
+"""Every time-out, lease and pause of the function, in one object that tests replace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """All values in seconds. They depend on each other: a lease must outlast every call that is made under it."""
+
+    invocation: float = 60.0  # assumed where the caller's context names no time limit
+    reserve: float = 5.0  # of an invocation, kept for the ledger, the dead letter and the response
+    least_for_upload: float = 3.0  # without which an upload is not begun
+    lease_margin: float = 30.0  # that a lease outlasts the deadline: for the record, and for clocks that differ
+
+    first_back_off: float = 30.0  # doubles with each receive
+    longest_back_off: float = 6 * 3600.0
+    # SQS counts its limit of 12 hours from the receipt, which may be as long ago as an invocation takes.
+    longest_visibility: float = 12 * 3600.0 - 900.0
+
+    aws_connect: float = 3.0
+    aws_read: float = 10.0
+
+    superoffice_exchange: float = 30.0  # one call, from the connection to the response's last byte
