@@ -33,10 +33,14 @@ _UNKNOWN_CREDENTIALS = frozenset(
 _LOCAL_PROBLEMS: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = (
     (
         (SSOError, TokenRetrievalError),
-        "The AWS SSO session has expired.",
+        "The AWS SSO session has expired or was never started.",
         "Sign in again: aws sso login{profile_option}",
     ),
-    ((LoginError,), "The AWS login session has expired.", "Sign in again: aws login{profile_option}"),
+    (
+        (LoginError,),
+        "The AWS login session has expired or was never started.",
+        "Sign in again: aws login{profile_option}",
+    ),
     (
         (NoCredentialsError, PartialCredentialsError),
         "This shell has no complete AWS credentials.",

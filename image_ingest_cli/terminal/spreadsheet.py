@@ -43,7 +43,9 @@ def _format_cell(value: object) -> str:
 
 
 def _is_new_file(stream: TextIO) -> bool:
-    """Whether the stream is redirected to a file that is still empty; appended rows need no second mark."""
+    """Whether the stream is redirected to a UTF-8 file that is still empty; appended rows need no second mark."""
+    if stream.encoding.lower() not in {"utf-8", "utf8"}:
+        return False
     try:
         status = os.fstat(stream.fileno())
     except OSError:

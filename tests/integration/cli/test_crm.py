@@ -82,6 +82,59 @@ def test_what_is_not_there_is_none(superoffice: StandIn) -> None:
     assert not crm.delete_picture(PERSON)
 
 
+def test_a_quote_is_searched_for_without_being_sent(superoffice: StandIn) -> None:
+    for number, value in ((5, "o'hara@example.com"), (6, "xo'hara@example.com"), (7, "o\\'hara@example.com")):
+        superoffice.directory.add("person", number, f"Person {number}", email=value)
+    crm = _crm(superoffice)
+    assert [record.target.entity_id for record in crm.search("email", "O'Hara@example.com")] == [5]
+    assert [record.target.entity_id for record in crm.search("email", "o\\'hara@example.com")] == [7]
+    assert crm.search("email", "o'har@example.com") == []
+
+
+def test_too_many_similar_records_are_no_result(superoffice: StandIn) -> None:
+    for number in range(1, 121):
+        superoffice.directory.add("person", number, f"Person {number}", email=f"{number}'s.mail@example.com")
+    with pytest.raises(ValueError, match="too many records with a similar email"):
+        _crm(superoffice).search("email", "5's.mail@example.com")
+
+
+@pytest.mark.parametrize("body", ['""', "null", "{}", "", '{"BlobId": 0}', '{"BlobId": null}'])
+def test_an_empty_image_info_means_no_picture(superoffice: StandIn, body: str) -> None:
+    superoffice.state.store("person", 5, b"x", "image/jpeg", (1, 1))
+    superoffice.fail(None, status=200, body=body, headers={"Content-Type": "application/json"}, path="ImageInfo")
+    assert not _crm(superoffice).has_picture(PERSON)
+
+
+def _list(superoffice: StandIn, pictures: object) -> None:
+    """GetPersonImages lists these from now on."""
+    superoffice.clear_faults()
+    superoffice.fail(None, status=200, body=json.dumps(pictures), path="GetPersonImages")
+
+
+def test_people_are_asked_about_in_batches(superoffice: StandIn) -> None:
+    people = [Target("person", number) for number in range(1, 101)]
+    contact = Target("contact", 5)
+    superoffice.state.store("contact", 5, b"x", "image/jpeg", (1, 1))
+    shown = [{"PersonId": 7, "ImageData": "AAAA"}, {"PersonId": 99, "ImageData": "AAAA"}]
+    _list(superoffice, [*shown, {"PersonId": 8, "ImageData": ""}])
+    found = dict(_crm(superoffice).find_pictures([contact, *people]))
+    assert {target for target, has_picture in found.items() if has_picture} == {contact, people[6], people[98]}
+    assert len(found) == 101
+    assert len(superoffice.find_calls("POST", "GetPersonImages")) == 3
+    assert len(superoffice.find_calls("GET", "ImageInfo")) == 1
+
+
+@pytest.mark.parametrize("pictures", [{"Error": True}, None, ["x"], ""])
+def test_people_are_asked_about_one_by_one_where_they_cannot_be_listed(superoffice: StandIn, pictures: object) -> None:
+    superoffice.state.store("person", 2, b"x", "image/jpeg", (1, 1))
+    _list(superoffice, pictures)
+    people = [Target("person", number) for number in range(1, 51)]
+    found = dict(_crm(superoffice).find_pictures(people))
+    assert {target.entity_id for target, has_picture in found.items() if has_picture} == {2}
+    assert len(superoffice.find_calls("POST", "GetPersonImages")) == 1
+    assert len(superoffice.find_calls("GET", "ImageInfo")) == 50
+
+
 @pytest.mark.parametrize(("entity_type", "name"), [("contact", "Nøgne"), ("project", "P"), ("product", "Q")])
 def test_each_kind_of_record_has_its_name(superoffice: StandIn, entity_type: Any, name: str) -> None:
     superoffice.directory.add(entity_type, 9, name)
@@ -106,7 +159,7 @@ def test_refusals_say_what_superoffice_said(superoffice: StandIn) -> None:
     assert failure.value.code == "superoffice.unexpected-answer"
 
 
-def test_questions_are_paced_as_one_worker_is(superoffice: StandIn) -> None:
+def test_calls_are_limited_as_those_of_one_worker(superoffice: StandIn) -> None:
     crm = _crm(superoffice, calls_per_second=20)
     for number in range(1, 16):
         crm.find_record(Target("person", number))

@@ -38,6 +38,28 @@ def test_status_says_what_superoffice_has_and_how_the_newest_upload_ended(sandbo
     assert "ENTITY must be one of" in sandbox.run("status", "horse", 1, expect=2).err
 
 
+def test_status_alone_shows_the_queues(sandbox: CliSandbox) -> None:
+    assert sandbox.run("status").out == "Queue: 0 waiting, 0 in flight, 0 dead.\n"
+    sandbox.put("q/bad.txt", b"no picture", "person#2")
+    sandbox.until_dead_letters(1)
+    sandbox.superoffice.fail(None, status=500)
+    sandbox.put("q/later.jpg", photo(), "person#3")
+    sandbox.until("person#3", "deferred")
+    assert sandbox.run("status", "--json").data == {"waiting": 0, "in_flight": 1, "dead": 1}
+    assert "Queue: 0 waiting, 1 in flight, 1 dead." in sandbox.run("status", "--all").out
+    sandbox.client("sqs").purge_queue(QueueUrl=sandbox.stack.outputs["IngestQueueUrl"])
+
+
+def test_internal_items_of_the_ledger_are_no_records(sandbox: CliSandbox) -> None:
+    table = sandbox.stack.outputs["LedgerTableName"]
+    sandbox.client("dynamodb").put_item(TableName=table, Item={"target": {"S": "#rate"}, "status": {"S": "deferred"}})
+    for arguments in ((), ("--failed",)):
+        listed = sandbox.run("status", "--all", "--json", *arguments).data
+        assert "#rate" not in {item["target"] for item in listed}
+    sandbox.run("forget", "--all", "--yes")
+    assert sandbox.item("#rate")
+
+
 def test_reading_dead_letters_takes_none_and_predicts_each(sandbox: CliSandbox) -> None:
     sandbox.put("f/bad.txt", b"no picture", "person#11")
     sandbox.put("f/gone.txt", b"no picture", "person#12")

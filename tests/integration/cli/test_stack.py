@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from image_ingest_cli.aws.stack import Stack
+from image_ingest_cli.checks.finding import run_check
+from image_ingest_cli.checks.function import check_concurrency
 from sandbox.aws import REGION
 from tests.support.cli_sandbox import CliSandbox
 from tests.support.stack import photo
@@ -38,6 +42,41 @@ def test_the_doctor_names_what_is_wrong_and_the_fix(sandbox: CliSandbox, harm: A
     finding = _findings(sandbox, expect=1)[check]
     assert not finding["ok"]
     assert fix in finding["fix"]
+
+
+@pytest.mark.parametrize(
+    ("account", "reserved", "text"),
+    [
+        (10, None, None),
+        (4, None, "may run 4 times at once, but MaxConcurrency is 5"),
+        (100, 5, None),
+        (100, 3, "ReservedConcurrency is 3, but MaxConcurrency is 5"),
+    ],
+)
+def test_the_doctor_compares_the_accounts_quota(account: int, reserved: int | None, text: str | None) -> None:
+    stack = cast("Stack", _Account(account, reserved))
+    finding = run_check("concurrency", check_concurrency, stack)
+    assert finding.ok == (text is None)
+    assert text is None or (text in finding.detail and finding.fix)
+
+
+class _Account:
+    """A stack with five workers in an account with this quota, as far as Lambda tells."""
+
+    function_name = "function"
+
+    def __init__(self, account: int, reserved: int | None) -> None:
+        self.settings = SimpleNamespace(superoffice=SimpleNamespace(workers=5))
+        self._account, self._reserved = account, reserved
+
+    def client(self, service: str) -> Any:
+        assert service == "lambda"
+        own = {} if self._reserved is None else {"ReservedConcurrentExecutions": self._reserved}
+        limit = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": self._account}
+        return SimpleNamespace(
+            get_function_concurrency=lambda FunctionName: own,  # noqa: N803 - boto3's own name
+            get_account_settings=lambda: {"AccountLimit": limit},
+        )
 
 
 def test_the_doctor_sees_a_tenant_in_maintenance(sandbox: CliSandbox) -> None:
@@ -148,12 +187,13 @@ def test_photos_of_another_bucket_are_copied_once(sandbox: CliSandbox) -> None:
     s3.put_object(Bucket="old-photos", Key="staff/81.jpg", Body=photo(), ContentType="image/jpeg")
     s3.put_object(Bucket="old-photos", Key="staff/82.jpg", Body=photo("red"))
     s3.put_object(Bucket="old-photos", Key="staff/readme.txt", Body=b"x")
+    s3.put_object(Bucket="old-photos", Key="staff/@eaDir/81.jpg", Body=photo())
     arguments = ("backfill", "s3://old-photos/staff/", "--pattern", "{id}.*", "--entity", "contact", "--json")
     planned = sandbox.run(*arguments, "--dry-run", expect=1).data
-    assert planned["actions"] == {"would copy": 2, "failed": 1}
-    assert sandbox.run(*arguments, expect=1).data["actions"] == {"copied": 2, "failed": 1}
+    assert planned["actions"] == {"would copy": 2, "failed": 1, "junk": 1}
+    assert sandbox.run(*arguments, expect=1).data["actions"] == {"copied": 2, "failed": 1, "junk": 1}
     assert sandbox.until("contact#81", "stored")["key"] == "staff/81.jpg"
-    assert sandbox.run(*arguments, expect=1).data["actions"] == {"present": 2, "failed": 1}
+    assert sandbox.run(*arguments, expect=1).data["actions"] == {"present": 2, "failed": 1, "junk": 1}
     s3.put_object(
         Bucket="old-photos", Key="own/1", Body=photo(), Metadata={"entity-type": "product", "entity-id": "83"}
     )

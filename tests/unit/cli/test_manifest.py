@@ -49,6 +49,8 @@ def _problems(tmp_path: Path, content: str) -> dict[int | None, str]:
         TEXT.replace(";", "|").encode(),
         TEXT.replace("\n", "\r").encode(),
         TEXT.replace("123", '"123.0"').replace("person", " Person ").encode(),
+        TEXT.replace("123", '="123"').encode(),
+        TEXT.replace("123", '"=""123"""').encode(),
         b"\n" + TEXT.encode() + b"\n;;\n",
     ],
 )
@@ -173,6 +175,18 @@ def test_a_folder_is_never_left(tmp_path: Path) -> None:
             folder.find(name)
     with pytest.raises(ValueError, match="no such file"):
         folder.find("sub")
+
+
+JUNK = ("._7.jpg", ".DS_Store", "Thumbs.db", "__MACOSX/._7.jpg", "sub/@eaDir/7.jpg")
+
+
+def test_files_that_systems_leave_behind_are_counted_and_skipped(tmp_path: Path) -> None:
+    for name in (*JUNK, "7.jpg", "sub/_8.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    matches = Folder(tmp_path).match("*{id}.*", "person")
+    assert [row.file for row in matches.rows] == ["7.jpg", "sub/_8.jpg"]
+    assert (matches.junk, matches.unmatched, matches.problems) == (len(JUNK), [], [])
 
 
 def test_two_files_of_one_name_are_not_guessed_between(tmp_path: Path) -> None:

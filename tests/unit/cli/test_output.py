@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from typer.testing import CliRunner
 
 from image_ingest.superoffice import SCHEMES, parse_secret
@@ -86,29 +85,6 @@ def test_a_secret_is_checked_without_repeating_it(tmp_path: Path) -> None:
     file.write_text("[")
     assert _run("secret", "check", str(file)).exit_code == 1
     assert _run("secret", "template", "kerberos").exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("environment", "said"),
-    [
-        ({}, "region"),
-        ({"AWS_DEFAULT_REGION": "eu-north-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Check the AWS region"),
-    ],
-)
-def test_trouble_with_aws_is_no_traceback(
-    environment: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("image_ingest_cli.aws.stack._AWS", Config(retries={"total_max_attempts": 1}))
-    nothing = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
-    own = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    for name, value in {**nothing, **own, **environment}.items():
-        monkeypatch.setenv(name, value)
-    result = _run("status", "person", "1")
-    assert result.exit_code == 1
-    assert said in result.stderr
-    assert isinstance(result.exception, SystemExit)
 
 
 def test_where_pictures_cannot_be_decoded_apart_the_rest_works() -> None:

@@ -1,0 +1,103 @@
+"""What is wrong with this shell's AWS credentials is said in one sentence, with the remedy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from typer.testing import CliRunner
+
+from image_ingest_cli.aws.errors import describe_aws_error
+from image_ingest_cli.main import app
+
+START_URL = "https://example.awsapps.com/start"
+
+
+@pytest.fixture(autouse=True)
+def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A shell without AWS settings whose home is a temporary folder, and the AWS configuration file in it."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("image_ingest_cli.aws.stack._AWS", Config(retries={"total_max_attempts": 1}))
+    config = tmp_path / "config"
+    config.touch()
+    for name, value in {
+        "HOME": tmp_path,
+        "AWS_CONFIG_FILE": config,
+        "AWS_SHARED_CREDENTIALS_FILE": tmp_path / "none",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    return config
+
+
+def _fail() -> str:
+    result = CliRunner().invoke(app, ["status", "person", "1"])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert len(result.stderr.splitlines()) == 1
+    return result.stderr
+
+
+def _give_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+
+
+def test_a_missing_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    _give_credentials(monkeypatch)
+    assert "no AWS region. Set AWS_REGION" in _fail()
+
+
+def test_an_unreachable_endpoint_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    _give_credentials(monkeypatch)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert "Check the AWS region and the network" in _fail()
+
+
+def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert "no complete AWS credentials" in _fail()
+
+
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert "There is no AWS profile nobody on this machine." in _fail()
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_an_expired_sso_session_is_named(
+    shell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cached: bool
+) -> None:
+    shell.write_text(
+        f"[profile work]\nregion = eu-north-1\nsso_start_url = {START_URL}\nsso_region = eu-north-1\n"
+        "sso_account_id = 123456789012\nsso_role_name = Operator\n"
+    )
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    cache = tmp_path / ".aws/sso/cache"
+    cache.mkdir(parents=True)
+    if cached:
+        token = {"startUrl": START_URL, "region": "eu-north-1", "accessToken": "x", "expiresAt": "2026-01-01T00:00:00Z"}
+        (cache / f"{hashlib.sha1(START_URL.encode()).hexdigest()}.json").write_text(json.dumps(token))
+    assert "Sign in again: aws sso login --profile work" in _fail()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("ExpiredToken", "The security token included in the request is expired", "have expired"),
+        ("ExpiredTokenException", "x", "have expired"),
+        ("InvalidClientTokenId", "x", "does not accept the credentials of this shell (InvalidClientTokenId)"),
+        ("AccessDenied", "You may not.", "AWS refused PutObject (AccessDenied): You may not. If a permission"),
+    ],
+)
+def test_a_refusal_by_aws_says_what_to_do(code: str, message: str, expected: str) -> None:
+    error: Any = {"Error": {"Code": code, "Message": message}}
+    assert expected in str(describe_aws_error(ClientError(error, "PutObject")))
