@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from image_ingest.deadline import Deadline
-from image_ingest.errors import IngestDeferred
+from image_ingest.errors import IngestDeferred, IngestError
 from image_ingest.events import (
     UNRECOGNISED,
     BatchTask,
@@ -156,9 +156,9 @@ def _count_receives(record: SQSRecord) -> int:
 def _prepare_environment() -> None:
     """Builds the worker in Lambda's init phase, which has more CPU. Does nothing elsewhere."""
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-        with suppress(InvalidSettings, ImportError):  # the invocations report it
+        with suppress(IngestError, InvalidSettings, ImportError):  # the invocations report it
+            warm_up()  # first, so that the process starts beside the rest
             get_worker()
-            warm_up()
 
 
 _prepare_environment()

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from image_ingest.deadline import Deadline
-from image_ingest.picture import Preparation, prepare, reap_children, warm_up
+from image_ingest.picture import Preparation, prepare, stop, warm_up
 from image_ingest.settings import PictureSettings
 
 _DOWNLOAD_SECONDS = 0.03  # what S3 takes at least for a photo
@@ -62,7 +62,7 @@ def peak(source: bytes, box: int) -> float:
 
 
 def _largest_child() -> int:
-    reap_children()
+    stop()
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 

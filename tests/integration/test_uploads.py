@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,6 @@ from PIL import Image
 
 from image_ingest.aws.objects import Objects, StoredObject
 from image_ingest.errors import IngestDeferred
-from image_ingest.picture import reap_children
 from image_ingest.settings import InvalidSettings
 from sandbox.superoffice import AUTHS
 from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, MotoStack, photo
@@ -193,16 +191,20 @@ def test_a_tie_of_two_versions_without_sequencer_goes_to_the_later_handled_once(
 def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
     stack: MotoStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    download, children = Objects.copy, []
+    download, waiting = Objects.copy, []
 
     def watched(objects: Objects, obj: StoredObject, file: BinaryIO) -> None:
-        children.append(Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text(encoding="ascii"))
+        waiting.append([child for server in _children(os.getpid()) for child in _children(server)])
         download(objects, obj, file)
 
     monkeypatch.setattr(Objects, "copy", watched)
-    reap_children()
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
-    assert len(children[0].split()) == 1
+    assert len(waiting[0]) == 1
+
+
+def _children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
 
 
 def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(

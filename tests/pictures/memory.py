@@ -13,7 +13,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-from image_ingest.picture import identify_format, pipeline, reap_children
+from image_ingest.picture import identify_format, pipeline, stop
 from image_ingest.picture.formats import import_decoder, open_image
 from image_ingest.picture.geometry import PHOTO_MARGIN, plan_resize, reduce_decoding
 from image_ingest.picture.limits import estimate_memory
@@ -38,7 +38,7 @@ def peak(work: Callable[[], object]) -> int:
 
 def computed() -> float:
     """Seconds of computing by this process and its ended children so far."""
-    reap_children()
+    stop()  # whose usage counts once it is waited for
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

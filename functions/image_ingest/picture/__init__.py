@@ -1,7 +1,7 @@
 """Bytes of any accepted format → an upright, bounded sRGB picture without metadata, or a refusal that says why.
 
-Pillow is imported when the first picture is made or `warm_up` is called, not before. What decodes needs a system that
-can fork, and is imported at its first use: the command line identifies formats on Windows too.
+Pillow is imported by the process that decodes, never by this one. What starts it needs a system that can fork, and is
+imported at its first use: the command line identifies formats on Windows too.
 """
 
 from __future__ import annotations
@@ -13,20 +13,14 @@ from image_ingest.picture.formats import HEAD_BYTES, identify_format
 from image_ingest.picture.picture import Picture
 
 if TYPE_CHECKING:
-    from image_ingest.picture.isolation import reap_children
-    from image_ingest.picture.preparation import Preparation, prepare, warm_up
+    from image_ingest.picture.preparation import Preparation, prepare, stop, warm_up
 
-__all__ = ["HEAD_BYTES", "Picture", "Preparation", "identify_format", "prepare", "reap_children", "warm_up"]
+__all__ = ["HEAD_BYTES", "Picture", "Preparation", "identify_format", "prepare", "stop", "warm_up"]
 
-_MODULES = {
-    "reap_children": "isolation",
-    "Preparation": "preparation",
-    "prepare": "preparation",
-    "warm_up": "preparation",
-}
+_DECODING = ("Preparation", "prepare", "stop", "warm_up")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _DECODING:
         raise AttributeError(name)
-    return getattr(import_module(f"image_ingest.picture.{_MODULES[name]}"), name)
+    return getattr(import_module("image_ingest.picture.preparation"), name)

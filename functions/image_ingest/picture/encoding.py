@@ -32,6 +32,8 @@ def reduce_to_palette(image: Image.Image) -> Image.Image:
 
 
 def _encode(image: Image.Image, encoder: str, **options: Any) -> bytes:
+    if type(image) is not Image.Image:
+        image = image.copy()  # a picture read from a file compares its path, a call that the child may not make
     image.info = {}  # encoders write what they find there
     buffer = BytesIO()
     image.save(buffer, encoder, **options)

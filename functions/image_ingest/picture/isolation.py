@@ -1,43 +1,49 @@
-"""Runs work on hostile bytes in a forked child with limits of its own.
+"""Runs work on hostile bytes in a process of its own, without the secrets of this one and with limits of its own.
 
-The child can be started before its work arrives, so that it has warmed up by then. It reads the source from a file in
-memory that it shares with its parent, answers through a socket, and leaves by `os._exit`: it runs nothing of the
-parent's (exit handlers, buffers), writes to no stream of the parent's, and whatever it breaks ends with it.
+Processes are forked from a fork server (see `fork_server`), which is started once and never held a secret. A process
+can be started ahead, so that it is warm when its work comes. It reads the source from a file in memory that it shares
+with this process, and answers through a socket. Whatever it breaks is gone with it.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import faulthandler
-import fcntl
-import gc
 import os
-import resource
+import select
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
 import time
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BufferedRandom
-from mmap import PROT_READ, mmap
-from typing import Literal, NoReturn
+from pathlib import Path
+from typing import Literal
 
-Cause = Literal["memory", "cpu", "stalled", "crashed", "no-process"]
-Work = Callable[[bytes, mmap], bytes]
+from image_ingest.picture.fork_server import (
+    CONFINED,
+    FORGET,
+    FORK,
+    LENGTH,
+    LOAD,
+    NOT_FORKED,
+    ORDER,
+    OUT_OF_MEMORY,
+    READY,
+    REPLY,
+    REQUEST,
+    SERVER_FD,
+    WAIT,
+)
 
-_ORDER = struct.Struct("!QQQ")  # bytes of the order, bytes of memory, seconds of computing
-_LENGTH = struct.Struct("!Q")
-_READY = b"\1"
-_OUT_OF_MEMORY = 87  # the child's exit status for a MemoryError
-_SOURCE_FD, _PARENT_FD, _FIRST_OTHER_FD = 3, 4, 5
+Cause = Literal["memory", "cpu", "stalled", "forbidden", "crashed", "no-process"]
+
 _CHUNK = 1 << 20
-_FORKING = threading.Lock()  # warning filters belong to the whole process
-_killed: list[int] = []  # children to wait for before the next one starts: the system takes a while to end them
+_ANSWERS_WITHIN = 20.0  # seconds; one that takes longer is replaced
+_START = "from image_ingest.picture.fork_server import serve; serve({!r})"
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # of the environment, and what Python itself reads
 
 
 class ChildDied(Exception):
@@ -50,11 +56,118 @@ class ChildDied(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes in addition to the source and to what the child starts with; seconds of computing; seconds that pass."""
+    """What the child may take: bytes beside what it starts with and the source, seconds of computing, on the wall."""
 
     memory: int
     cpu_seconds: int
     wall_seconds: float
+
+
+class ForkServer:
+    """The fork server of a decoder, which is named by its module's dotted name. Threads may share it."""
+
+    def __init__(self, decoder: str) -> None:
+        self._decoder = decoder
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._pid = self._owner = 0
+
+    def start(self) -> None:
+        """Starts the process, if it is not started yet; it gets ready by itself. Raises ChildDied `no-process`."""
+        with self._lock:
+            self._connect()
+
+    def stop(self) -> None:
+        """Ends the process and its children."""
+        with self._lock:
+            self._disconnect()
+
+    def fork(self, source_fd: int, answer_fd: int) -> int:
+        """A new child's process id. Raises ChildDied `no-process`."""
+        for _ in range(2):  # a server that was killed is replaced once
+            with self._lock, contextlib.suppress(OSError):
+                server = self._connect()
+                socket.send_fds(server, [REQUEST.pack(FORK, 0)], [source_fd, answer_fd])
+                pid = _receive_number(server)
+                if pid == NOT_FORKED:
+                    break
+                return pid
+            self.stop()
+        raise ChildDied("no-process")
+
+    def wait(self, pid: int) -> int:
+        """How a child ended, which is certain to end; 0 where that cannot be known."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.sendall(REQUEST.pack(WAIT, pid))
+                return _receive_number(self._socket)
+        return 0
+
+    def forget(self, pid: int) -> None:
+        """Has the server wait for a child that was killed."""
+        self._tell(REQUEST.pack(FORGET, pid))
+
+    def load(self, order: bytes) -> None:
+        """Has the server load what this order needs, for the children after this one."""
+        self._tell(REQUEST.pack(LOAD, len(order)) + order)
+
+    def _tell(self, request: bytes) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.sendall(request)
+
+    def _connect(self) -> socket.socket:
+        if self._socket is not None and self._owner != os.getpid():  # this process was forked since
+            self._socket.close()
+            self._socket = None
+        if self._socket is None:
+            try:
+                self._socket, self._pid = _spawn(self._decoder)
+            except OSError:
+                raise ChildDied("no-process") from None
+            self._owner = os.getpid()
+            atexit.register(self._socket.close)
+        return self._socket
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            if self._owner == os.getpid():
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):  # somebody else waits for all children
+                    os.kill(self._pid, signal.SIGKILL)
+                    os.waitpid(self._pid, 0)
+
+
+def _spawn(decoder: str) -> tuple[socket.socket, int]:
+    """A fork server's socket and process id. Raises OSError."""
+    ours, its = socket.socketpair()
+    ours.settimeout(_ANSWERS_WITHIN)
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_DUP2, its.fileno(), SERVER_FD),
+    ]
+    arguments = [sys.executable, "-P", "-c", _START.format(decoder)]
+    with its:
+        try:
+            return ours, os.posix_spawn(sys.executable, arguments, _environment(), file_actions=actions)
+        except OSError:
+            ours.close()
+            raise
+
+
+def _environment() -> dict[str, str]:
+    """What Python needs, and nothing that could be secret."""
+    kept = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("PYTHON")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)}
+
+
+def _receive_number(server: socket.socket) -> int:
+    data = server.recv(REPLY.size, socket.MSG_WAITALL)
+    if len(data) < REPLY.size:
+        raise ConnectionError
+    return int(REPLY.unpack(data)[0])
 
 
 @dataclass(frozen=True)
@@ -63,10 +176,9 @@ class _Child:
     socket: socket.socket
 
     def has_ended(self) -> bool:
-        try:
-            return os.waitpid(self.pid, os.WNOHANG) != (0, 0)
-        except ChildProcessError:
-            return True
+        poll = select.poll()
+        poll.register(self.socket, 0)  # which still tells of a hang-up
+        return bool(poll.poll(0))
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -75,122 +187,110 @@ class _Child:
 
 
 class Isolation:
-    """One piece of work on what is written to `file`, in a child process of its own.
+    """One piece of work on what is written to `file`, in a process of its own.
 
-    The child calls `warm_up()` as soon as it starts, and `work(order, source)` when it is told to run. A failure of
-    the first cannot be caused by the source: `no-process`.
+    `is_confined` tells, after `run`, whether the kernel filtered the process's system calls; None is unknown.
     """
 
-    def __init__(self, warm_up: Callable[[], None], work: Work) -> None:
+    def __init__(self, server: ForkServer) -> None:
         """Raises ChildDied `no-process`."""
-        self.file = _open_shared_file()
-        self._warm_up = warm_up
-        self._work = work
+        self.file = _shared_file()
+        self.is_confined: bool | None = None
+        self._server = server
         self._child: _Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the child that waits for its work."""
+        return self._child.pid if self._child else None
 
     def start(self) -> None:
         """Starts the child, if it is not started yet. Raises ChildDied `no-process`."""
         if self._child is None:
-            reap_children()
-            self._child = self._start_child()
+            self._child = self._new_child()
 
     def stop(self) -> None:
         """Ends the child, if it is started."""
         child, self._child = self._child, None
         if child is not None:
             child.kill()
-            _killed.append(child.pid)
+            self._server.forget(child.pid)
 
     def close(self) -> None:
-        """Ends the child, if it is started, and releases the file."""
+        """Ends the child, if it is started, and gives the file back."""
         self.stop()
         self.file.close()
 
     def run(self, order: bytes, limits: Limits) -> bytes:
-        """What `work(order, source)` returns in the child, which then ends. Raises ChildDied."""
+        """What the decoder's `work(order, source)` returns in the child, which ends with it. Raises ChildDied.
+
+        A child that fails before it has taken the order is no fault of the source: `no-process`.
+        """
         end = time.monotonic() + limits.wall_seconds
         self.file.flush()
-        if self._child is not None and self._child.has_ended():  # killed while it waited, not by its source
-            self._child.socket.close()
-            self._child = None
+        if self._child is not None and self._child.has_ended():  # killed while it waited; not the source's fault
+            self.stop()
         self.start()
         assert self._child
         child, self._child = self._child, None
-        answer, status = None, 0
+        answer = None
         try:
-            answer = _exchange(child.socket, order, limits, end)
+            answer = self._answer(child.socket, order, limits, end)
         except TimeoutError:
             raise ChildDied("stalled") from None
         finally:
             child.kill()
-            if answer is None:
-                status = _wait(child.pid)
-            else:
-                _killed.append(child.pid)
+            status = self._end(child.pid, answered=answer is not None)
+            self._server.load(order)
         if answer is None:
-            raise ChildDied(_find_cause(status))
+            raise ChildDied(_cause(status))
         return answer
 
-    def _start_child(self) -> _Child:
+    def _end(self, pid: int, *, answered: bool) -> int:
+        if not answered:
+            return self._server.wait(pid)
+        self._server.forget(pid)
+        return 0
+
+    def _new_child(self) -> _Child:
         try:
             ours, its = socket.socketpair()
         except OSError:
             raise ChildDied("no-process") from None
         with its:
             try:
-                pid = _fork()
-            except OSError:
+                pid = self._server.fork(self.file.fileno(), its.fileno())
+            except ChildDied:
                 ours.close()
-                raise ChildDied("no-process") from None
-            if pid == 0:
-                _child_main(self._warm_up, self._work, self.file.fileno(), its.fileno())
+                raise
         return _Child(pid, ours)
 
+    def _answer(self, child: socket.socket, order: bytes, limits: Limits, end: float) -> bytes | None:
+        """The whole answer, or None when the child ends without one. Raises TimeoutError, ChildDied `no-process`."""
+        try:
+            if _read(child, len(READY), end) is None:
+                raise ChildDied("no-process")
+            child.sendall(ORDER.pack(len(order), limits.memory, limits.cpu_seconds) + order)
+            confined = _read(child, len(CONFINED), end)
+            if confined is None:
+                raise ChildDied("no-process")
+            self.is_confined = confined == CONFINED
+            head = _read(child, LENGTH.size, end)
+            if head is None or LENGTH.unpack(head)[0] > limits.memory:
+                return None
+            return _read(child, LENGTH.unpack(head)[0], end)
+        except ConnectionError:
+            return None
 
-def reap_children() -> None:
-    """Waits for the children that were killed."""
-    with contextlib.suppress(IndexError):
-        while True:
-            _wait(_killed.pop())
 
-
-def _wait(pid: int) -> int:
-    """How the child ended."""
-    try:
-        return os.waitpid(pid, 0)[1]
-    except ChildProcessError:  # somebody else waits for all children
-        return 0
-
-
-def _open_shared_file() -> BufferedRandom:
-    """A file without a name, in memory if the system can do that, otherwise on disk. Raises ChildDied `no-process`."""
+def _shared_file() -> BufferedRandom:
+    """A file without a name: in memory where the system has that, else on disk. Raises ChildDied `no-process`."""
     with contextlib.suppress(AttributeError, OSError):
         return open(os.memfd_create("source"), "w+b")  # noqa: PTH123  # closed by its owner
     try:
         return tempfile.TemporaryFile()
     except OSError:
         raise ChildDied("no-process") from None
-
-
-def _exchange(child: socket.socket, order: bytes, limits: Limits, end: float) -> bytes | None:
-    """The whole answer, or None when the child ends without one. Raises TimeoutError, ChildDied `no-process`."""
-    try:
-        if _read(child, len(_READY), end) is None:
-            raise ChildDied("no-process")
-        child.sendall(_ORDER.pack(len(order), limits.memory, limits.cpu_seconds) + order)
-        head = _read(child, _LENGTH.size, end)
-        if head is None or _LENGTH.unpack(head)[0] > limits.memory:
-            return None
-        return _read(child, _LENGTH.unpack(head)[0], end)
-    except ConnectionError:
-        return None
-
-
-def _fork() -> int:
-    with _FORKING, warnings.catch_warnings():
-        # Python 3.12 and later warn about a fork among threads. This child takes no lock that a thread holds.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 def _read(peer: socket.socket, size: int, end: float) -> bytes | None:
@@ -207,86 +307,14 @@ def _read(peer: socket.socket, size: int, end: float) -> bytes | None:
     return bytes(data)
 
 
-def _find_cause(status: int) -> Cause:
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _OUT_OF_MEMORY:
+def _cause(status: int) -> Cause:
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == OUT_OF_MEMORY:
         return "memory"
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
-        return "cpu"
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:  # by the kernel, which ran out of memory
-        return "memory"
-    return "crashed"
-
-
-def _child_main(warm_up: Callable[[], None], work: Work, source_fd: int, parent_fd: int) -> NoReturn:
-    try:
-        _detach_from_parent(source_fd, parent_fd)
-        warm_up()
-        _write(_READY)
-        size, memory, cpu_seconds = _ORDER.unpack(_receive(_ORDER.size))
-        order = _receive(size)
-        _apply_limits(memory, cpu_seconds)
-        answer = work(order, mmap(_SOURCE_FD, 0, prot=PROT_READ))
-        _write(_LENGTH.pack(len(answer)) + answer)
-        os._exit(0)
-    except MemoryError:
-        os._exit(_OUT_OF_MEMORY)
-    finally:
-        os._exit(1)
-
-
-def _detach_from_parent(source_fd: int, parent_fd: int) -> None:
-    gc.disable()  # a collection would copy the parent's pages
-    faulthandler.disable()  # it would write to a descriptor that means something else here
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_OTHER_FD) for fd in (source_fd, parent_fd)]
-    os.dup2(kept[0], _SOURCE_FD)
-    os.dup2(kept[1], _PARENT_FD)
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):  # C libraries write their warnings there
-        os.dup2(null, stream)
-    os.closerange(_FIRST_OTHER_FD, min(os.sysconf("SC_OPEN_MAX"), 65_536))
-    warnings.resetwarnings()
-    warnings.simplefilter("ignore")
-    _lower_limit(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # if the kernel must kill, it should kill the child, not the worker
-            file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-            os.write(file, b"1000")
-            os.close(file)
-
-
-def _apply_limits(memory: int, cpu_seconds: int) -> None:
-    _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
-    if sys.platform == "linux":
-        _lower_limit(resource.RLIMIT_DATA, _measure_data() + memory)
-
-
-def _measure_data() -> int:
-    """What RLIMIT_DATA counts of this process so far."""
-    file = os.open("/proc/self/statm", os.O_RDONLY)
-    pages = os.read(file, 200).split()[5]
-    os.close(file)
-    return int(pages) * resource.getpagesize()
-
-
-def _lower_limit(what: int, limit: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(what, (soft, hard))
-
-
-def _receive(size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = os.read(_PARENT_FD, size - len(data))
-        if not part:
-            os._exit(0)  # the parent ended, or does not need this child
-        data += part
-    return data
-
-
-def _write(answer: bytes) -> None:
-    view = memoryview(answer)
-    while view:
-        view = view[os.write(_PARENT_FD, view) :]
+    if not os.WIFSIGNALED(status):
+        return "crashed"
+    by_signal: dict[int, Cause] = {
+        signal.SIGXCPU: "cpu",
+        signal.SIGKILL: "memory",  # the kernel's, for want of memory
+        signal.SIGSYS: "forbidden",
+    }
+    return by_signal.get(os.WTERMSIG(status), "crashed")

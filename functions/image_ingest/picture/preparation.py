@@ -11,15 +11,13 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from functools import lru_cache
 from hashlib import file_digest
 from io import BufferedRandom
-from mmap import mmap
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import CATALOGUE, Deferred, Rejected
-from image_ingest.picture.formats import HEAD_BYTES, identify_format, import_decoder
-from image_ingest.picture.isolation import ChildDied, Isolation, Limits
+from image_ingest.picture.formats import HEAD_BYTES, identify_format
+from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
 from image_ingest.picture.picture import Picture
 from image_ingest.settings import PictureSettings
 
@@ -28,16 +26,16 @@ RUNTIME_BYTES = 160 * MIB  # Lambda's Python, boto3, Pillow and this function, b
 LEAST_MEMORY = 16 * MIB
 CPU_SECONDS = 4  # twice what the largest accepted pictures take; a stall ends here
 WALL_SECONDS = 20.0  # the same for a worker with a small share of a core
-_PHOTO_BYTES = 6 * MIB  # what a photo takes on its way to 512 pixels
+DECODER = ForkServer("image_ingest.picture.decoder")
 
 
 class Preparation:
     """One picture being made: its bytes are written to `file`, and the process that decodes them may start before."""
 
-    def __init__(self) -> None:
-        """Raises Deferred `worker.failed`."""
+    def __init__(self, server: ForkServer = DECODER) -> None:
+        """`server` provides the process. Raises Deferred `worker.failed`."""
         with _translate_child_failure():
-            self._isolation = Isolation(_warm_up_child, _make_answer)
+            self._isolation = Isolation(server)
         self.file: BufferedRandom = self._isolation.file
 
     def close(self) -> None:
@@ -46,9 +44,13 @@ class Preparation:
 
     def start(self) -> None:
         """Starts the process, which warms up while the bytes arrive. Raises Deferred `worker.failed`."""
-        warm_up()
         with _translate_child_failure():
             self._isolation.start()
+
+    @property
+    def is_confined(self) -> bool | None:
+        """Whether the kernel filtered the decoder's system calls; None before a picture was made."""
+        return self._isolation.is_confined
 
     def compute_sha256(self) -> str:
         """Of the bytes in `file`, in hexadecimal."""
@@ -65,9 +67,6 @@ class Preparation:
         size = self.file.seek(0, os.SEEK_END)
         self.file.seek(0)
         source_format = identify_format(self.file.read(HEAD_BYTES))
-        if import_decoder(source_format):
-            self._isolation.stop()  # the process was started without it
-        self.start()
         memory = _leave_memory(settings.function_memory, size)
         order = {"source_format": source_format, "memory": memory, "settings": asdict(settings)}
         limits = Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds)
@@ -75,19 +74,22 @@ class Preparation:
             return _read_answer(self._isolation.run(json.dumps(order).encode(), limits))
 
 
-def prepare(source: bytes, settings: PictureSettings, deadline: Deadline) -> Picture:
+def prepare(source: bytes, settings: PictureSettings, deadline: Deadline, server: ForkServer = DECODER) -> Picture:
     """Makes the picture of `source`. Raises what `Preparation.make_picture` raises."""
-    with closing(Preparation()) as preparation:
+    with closing(Preparation(server)) as preparation:
         preparation.file.write(source)
         return preparation.make_picture(settings, deadline)
 
 
-@lru_cache(maxsize=1)
 def warm_up() -> None:
-    """Loads once what every picture needs, so that no child has to."""
-    from image_ingest.picture import pipeline
+    """Starts the process that decoding processes are forked from. Raises Deferred `worker.failed`."""
+    with _translate_child_failure():
+        DECODER.start()
 
-    pipeline.warm_up()
+
+def stop() -> None:
+    """Ends what `warm_up` starts; the next picture starts it again."""
+    DECODER.stop()
 
 
 def _leave_memory(function_memory: int, source: int) -> int:
@@ -109,43 +111,17 @@ def _explain_death(death: ChildDied, *, out_of_time: bool) -> Rejected | Deferre
         return Deferred("worker.failed", "The process that decodes pictures did not start.")
     if death.cause == "stalled" and out_of_time:
         return Deferred("worker.out-of-time", "The worker's time ran out while the picture was being decoded.")
+    if death.cause == "forbidden":
+        return Rejected(
+            "image.unreadable",
+            "The picture made its decoder attempt a system call that no decoding needs, so it is hostile."
+            " The attempt was stopped.",
+        )
     if death.cause == "memory":
         return Rejected("image.too-many-pixels", "Decoding the picture took more memory than the function has.")
     if death.cause in ("cpu", "stalled"):
         return Rejected("image.too-many-pixels", f"Decoding the picture took more than {CPU_SECONDS} s of computing.")
     return Rejected("image.unreadable", "The picture crashed its decoder, so it is damaged or hostile.")
-
-
-def _warm_up_child() -> None:
-    """Does once what would be slow the first time."""
-    from image_ingest.picture import pipeline
-
-    bytes(_PHOTO_BYTES)  # untouched; glibc learns from its release to keep as much of what is released later
-    bytearray(_PHOTO_BYTES)  # the first touch of a page is slow
-    pipeline.warm_up()
-
-
-def _make_answer(order: bytes, source: mmap) -> bytes:
-    """Runs in the child: one line of JSON, then the picture's bytes."""
-    from image_ingest.picture import pipeline
-
-    fields = json.loads(order)
-    settings = PictureSettings(**fields["settings"])
-    try:
-        picture = pipeline.make_picture(source, fields["source_format"], settings, fields["memory"])
-    except Rejected as refusal:
-        return _write_refusal(refusal.code, refusal.message)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  # reported to the parent, where it becomes worker.failed
-        return _write_refusal("worker.failed", f"Converting the decoded picture failed: {type(error).__name__}.")
-    head = asdict(picture)
-    data = head.pop("data")
-    return json.dumps(head).encode() + b"\n" + bytes(data)
-
-
-def _write_refusal(code: str, message: str) -> bytes:
-    return json.dumps({"code": code, "message": message}).encode() + b"\n"
 
 
 def _read_answer(answer: bytes) -> Picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import socket
@@ -12,7 +11,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -22,68 +21,33 @@ import pytest
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.picture import pipeline, prepare, reap_children
 from image_ingest.picture import preparation as preparation_module
-from image_ingest.picture.isolation import ChildDied, Isolation, Limits
+from image_ingest.picture import prepare, warm_up
+from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
 from image_ingest.settings import PictureSettings
 from tests import ROOT
 from tests.pictures.checks import prepared
 from tests.pictures.corpus import scene
+from tests.pictures.hostile import with_order
 from tests.pictures.makers import encoded
 
 LIMITS = Limits(memory=64 * 2**20, cpu_seconds=1, wall_seconds=20)
-_PARENT_FD = 4
+SOURCE = encoded(scene(), "PNG")
 
 
-def run_isolated(work: Callable[[], bytes], limits: Limits) -> bytes:
-    """What `work` returns in a child of its own."""
-    with closing(Isolation(lambda: None, lambda *_: work())) as isolation:
-        isolation.file.write(b"source")
-        return isolation.run(b"order", limits)
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[ForkServer]:
+    server = ForkServer("tests.pictures.hostile")
+    server.start()
+    yield server
+    server.stop()
 
 
-def _crash() -> bytes:
-    os.kill(os.getpid(), signal.SIGSEGV)
-    return b""
-
-
-def _compute() -> bytes:
-    while True:
-        pass
-
-
-def _allocate() -> bytes:
-    return bytes(bytearray(b"x") * 200_000_000)
-
-
-def _raise() -> bytes:
-    raise ZeroDivisionError
-
-
-def _killed() -> bytes:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return b""
-
-
-def _answer_half() -> bytes:
-    os.write(_PARENT_FD, b"\0\0\0\0\0\0\0\x09half")
-    os._exit(0)
-
-
-def _answer_without_end() -> bytes:
-    os.write(_PARENT_FD, b"\xff" * 8)
-    while True:
-        os.write(_PARENT_FD, bytes(65_536))
-
-
-def _hang_up_and_stay() -> bytes:
-    os.close(_PARENT_FD)
-    return _sleep()
-
-
-def _sleep() -> bytes:
-    time.sleep(60)
-    return b""
+def run_isolated(server: ForkServer, name: str, argument: str = "", limits: Limits = LIMITS) -> bytes:
+    """What the hostile decoder's function with this name returns, in a process of its own."""
+    with closing(Isolation(server)) as isolation:
+        isolation.file.write(with_order(b"", name, argument))
+        return isolation.run(b"PNG", limits)
 
 
 def _open_files() -> int:
@@ -96,86 +60,128 @@ def _children() -> set[str]:
     return {child for each in lists for child in each.read_text(encoding="ascii").split()}
 
 
+def _await_end(process: Path) -> None:
+    until = time.monotonic() + 10
+    while process.exists() and "zombie" not in (process / "status").read_text() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not process.exists() or "zombie" in (process / "status").read_text()
+
+
 @pytest.fixture(autouse=True)
-def _leaves_nothing_behind() -> Iterator[None]:
-    reap_children()
+def _leaves_nothing_behind(hostile: ForkServer) -> Iterator[None]:
+    hostile.start()
+    warm_up()
     before = _open_files(), _children()
     yield
-    reap_children()
     assert (_open_files(), _children()) == before
 
 
 @pytest.mark.parametrize(
-    ("work", "cause"),
+    ("harm", "cause"),
     [
-        (_crash, "crashed"),
-        (_raise, "crashed"),
-        (_answer_half, "crashed"),
-        (_answer_without_end, "memory"),
-        (_hang_up_and_stay, "memory"),
-        (_killed, "memory"),
-        (_allocate, "memory"),
-        (_compute, "cpu"),
+        ("crash", "crashed"),
+        ("fail", "crashed"),
+        ("answer_half", "crashed"),
+        ("answer_without_end", "memory"),
+        ("allocate", "memory"),
+        ("compute", "cpu"),
+        ("fork", "forbidden"),
     ],
 )
-def test_the_cause_of_a_death_is_told(work: Callable[[], bytes], cause: str) -> None:
+def test_the_cause_of_a_death_is_told(hostile: ForkServer, harm: str, cause: str) -> None:
     with pytest.raises(ChildDied) as death:
-        run_isolated(work, LIMITS)
+        run_isolated(hostile, harm)
     assert death.value.cause == cause
 
 
-def test_a_stall_ends_on_the_wall_clock() -> None:
+def test_a_death_by_the_kernels_hand_counts_as_want_of_memory(hostile: ForkServer) -> None:
+    with closing(Isolation(hostile)) as isolation:
+        isolation.file.write(with_order(b"", "stall"))
+        isolation.start()
+        assert isolation.pid
+        timer = threading.Timer(0.5, os.kill, (isolation.pid, signal.SIGKILL))
+        timer.start()
+        with pytest.raises(ChildDied) as death:
+            isolation.run(b"PNG", LIMITS)
+        timer.join()
+    assert death.value.cause == "memory"
+
+
+def test_a_stall_ends_on_the_wall_clock(hostile: ForkServer) -> None:
     with pytest.raises(ChildDied) as death:
-        run_isolated(_sleep, Limits(memory=2**26, cpu_seconds=2, wall_seconds=0.3))
+        run_isolated(hostile, "stall", limits=Limits(memory=2**26, cpu_seconds=2, wall_seconds=0.3))
     assert death.value.cause == "stalled"
 
 
-def test_a_child_started_ahead_gets_its_work_later() -> None:
-    with closing(Isolation(lambda: None, lambda order, source: order + source[:])) as isolation:
+def test_a_child_started_ahead_gets_its_work_later(hostile: ForkServer) -> None:
+    with closing(Isolation(hostile)) as isolation:
         isolation.start()
-        isolation.file.write(b"source")
-        assert isolation.run(b"order and ", LIMITS) == b"order and source"
+        isolation.file.write(with_order(b"", "echo", "done"))
+        assert isolation.run(b"PNG", LIMITS) == b"done"
 
 
-@pytest.mark.parametrize("failure", [_crash, _raise])
-def test_a_child_that_does_not_get_ready_blames_no_source(failure: Callable[[], bytes]) -> None:
-    def get_ready() -> None:
-        failure()
+def test_a_server_that_does_not_get_ready_blames_no_source() -> None:
+    server = ForkServer("tests.pictures.no_such_decoder")
+    with closing(Isolation(server)) as isolation, pytest.raises(ChildDied) as death:
+        isolation.run(b"PNG", LIMITS)
+    assert death.value.cause == "no-process"
+    server.stop()
 
-    with closing(Isolation(get_ready, lambda *_: b"done")) as isolation:
+
+def test_a_child_that_does_not_get_ready_blames_no_source() -> None:
+    server = ForkServer("tests.pictures.unready")
+    with closing(Isolation(server)) as isolation:
         isolation.file.write(b"source")
         with pytest.raises(ChildDied) as death:
-            isolation.run(b"", LIMITS)
+            isolation.run(b"PNG", LIMITS)
     assert death.value.cause == "no-process"
+    server.stop()
 
 
-def test_a_child_that_was_killed_while_it_waited_is_replaced() -> None:
-    before = _children()
-    with closing(Isolation(lambda: None, lambda *_: b"done")) as isolation:
-        isolation.file.write(b"source")
+def test_a_child_that_was_killed_while_it_waited_is_replaced(hostile: ForkServer) -> None:
+    with closing(Isolation(hostile)) as isolation:
+        isolation.file.write(with_order(b"", "echo", "done"))
         isolation.start()
-        (child,) = _children() - before
-        os.kill(int(child), signal.SIGKILL)
-        os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
-        assert isolation.run(b"", LIMITS) == b"done"
+        assert isolation.pid
+        os.kill(isolation.pid, signal.SIGKILL)
+        _await_end(Path(f"/proc/{isolation.pid}"))
+        assert isolation.run(b"PNG", LIMITS) == b"done"
 
 
-def test_a_child_without_work_ends_with_its_parent(tmp_path: Path) -> None:
+def test_a_fork_server_that_was_killed_is_replaced() -> None:
+    before = _children()
+    server = ForkServer("tests.pictures.hostile")
+    assert run_isolated(server, "echo", "one") == b"one"
+    (pid,) = _children() - before
+    os.kill(int(pid), signal.SIGKILL)
+    _await_end(Path("/proc") / pid)
+    assert run_isolated(server, "echo", "two") == b"two"
+    server.stop()
+
+
+def test_a_forked_worker_has_a_fork_server_of_its_own(hostile: ForkServer) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking among the threads of a test
+        pid = os.fork()
+    if pid == 0:
+        os._exit(0 if run_isolated(hostile, "echo", "theirs") == b"theirs" else 1)
+    assert run_isolated(hostile, "echo", "ours") == b"ours"
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_child_without_work_ends_with_its_parent() -> None:
     script = """if True:
         import os, sys
-        from image_ingest.picture.isolation import Isolation
-        isolation = Isolation(lambda: None, lambda *_: b"")
+        from image_ingest.picture.isolation import ForkServer, Isolation
+        isolation = Isolation(ForkServer("tests.pictures.hostile"))
         isolation.start()
-        print(isolation._child.pid)
+        print(isolation.pid)
         sys.stdout.flush()
         os._exit(0)
     """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "functions")}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}"}
     answer = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
-    child, until = Path("/proc") / answer.stdout.decode().strip(), time.monotonic() + 10
-    while child.exists() and "zombie" not in (child / "status").read_text() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not child.exists() or "zombie" in (child / "status").read_text()
+    _await_end(Path("/proc") / answer.stdout.decode().strip())
 
 
 @pytest.mark.parametrize("reason", [AttributeError("no such function"), OSError(38, "Function not implemented")])
@@ -186,41 +192,28 @@ def test_without_files_in_memory_the_source_goes_over_one_on_disk(
         raise reason
 
     monkeypatch.setattr(os, "memfd_create", refuse, raising=False)
-    source = encoded(scene(), "PNG")
-    assert prepared(source).source_format == "PNG"
+    assert prepared(SOURCE).source_format == "PNG"
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda: refuse(""))
     if isinstance(reason, OSError):
         with pytest.raises(Deferred) as deferral:
-            prepare(source, PictureSettings(), Deadline(30))
+            prepare(SOURCE, PictureSettings(), Deadline(30))
         assert deferral.value.code == "worker.failed"
 
 
-def test_large_answers_arrive_whole() -> None:
-    answer = os.urandom(5_000_000)
-    assert run_isolated(lambda: answer, LIMITS) == answer
+def test_large_answers_arrive_whole(hostile: ForkServer) -> None:
+    assert run_isolated(hostile, "answer_large", "5120000") == bytes(range(256)) * 20_000
 
 
-def test_the_childs_output_and_exit_handlers_stay_its_own(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    mark = tmp_path / "ran"
-    handler = mark.touch
-    atexit.register(handler)
+def test_the_childs_output_stays_its_own(hostile: ForkServer, capfd: pytest.CaptureFixture[str]) -> None:
     sys.stdout.write("pending")
-
-    def noisy() -> bytes:
-        os.write(1, b"out")
-        os.write(2, b"err")
-        return b"done"
-
-    assert run_isolated(noisy, LIMITS) == b"done"
-    atexit.unregister(handler)
+    assert run_isolated(hostile, "make_noise") == b"survived"
     assert tuple(capfd.readouterr()) == ("pending", "")
-    assert not mark.exists()
 
 
-def test_the_parents_connections_live_on() -> None:
+def test_the_parents_connections_live_on(hostile: ForkServer) -> None:
     left, right = socket.socketpair()
     with left, right:
-        assert run_isolated(lambda: str(_open_files()).encode(), LIMITS)
+        assert run_isolated(hostile, "echo", "done")
         left.sendall(b"still there")
         assert right.recv(20) == b"still there"
 
@@ -239,56 +232,43 @@ def test_it_works_among_threads_without_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "code"),
+    ("harm", "code"),
     [
-        (_crash, "image.unreadable"),
-        (_killed, "image.too-many-pixels"),
-        (_compute, "image.too-many-pixels"),
-        (_allocate, "image.too-many-pixels"),
+        ("crash", "image.unreadable"),
+        ("compute", "image.too-many-pixels"),
+        ("allocate", "image.too-many-pixels"),
     ],
 )
 def test_a_picture_that_kills_its_decoder_is_rejected_and_the_next_is_stored(
-    work: Callable[[], bytes], code: str, monkeypatch: pytest.MonkeyPatch
+    hostile: ForkServer, harm: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparation_module, "CPU_SECONDS", 1)
     settings = PictureSettings(function_memory=192 * 2**20)
-    source = encoded(scene(), "PNG")
-    prepared(source)
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "make_picture", lambda *_: work())
-        with pytest.raises(Rejected) as refusal:
-            prepare(source, settings, Deadline(30))
+    with pytest.raises(Rejected) as refusal:
+        prepare(with_order(SOURCE, harm), settings, Deadline(30), hostile)
     assert refusal.value.code == code
-    assert prepared(source).source_format == "PNG"
+    assert prepare(SOURCE, PictureSettings(), Deadline(30), hostile).source_format == "PNG"
 
 
-def test_the_deadline_not_the_picture_is_blamed_for_want_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = encoded(scene(), "PNG")
-    prepared(source)
-    monkeypatch.setattr(pipeline, "make_picture", lambda *_: _sleep())
+def test_the_deadline_not_the_picture_is_blamed_for_want_of_time(
+    hostile: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = with_order(SOURCE, "stall")
     with pytest.raises(Deferred) as deferral:
-        prepare(source, PictureSettings(), Deadline(0.8))
+        prepare(source, PictureSettings(), Deadline(0.8), hostile)
     assert deferral.value.code == "worker.out-of-time"
     monkeypatch.setattr(preparation_module, "WALL_SECONDS", 0.6)
     with pytest.raises(Rejected) as refusal:
-        prepare(source, PictureSettings(), Deadline(30))
+        prepare(source, PictureSettings(), Deadline(30), hostile)
     assert refusal.value.code == "image.too-many-pixels"
 
 
-def test_an_error_of_the_function_itself_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = encoded(scene(), "PNG")
-    prepared(source)
-    monkeypatch.setattr(pipeline, "make_picture", lambda *_: _raise())
-    with pytest.raises(Deferred, match="ZeroDivisionError") as deferral:
-        prepare(source, PictureSettings(), Deadline(30))
-    assert deferral.value.code == "worker.failed"
-
-
 def test_without_a_process_to_spare_it_is_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> int:
+    def refuse(*_: object, **__: object) -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(os, "posix_spawn", refuse)
+    server = ForkServer("image_ingest.picture.decoder")
     with pytest.raises(Deferred) as deferral:
-        prepare(encoded(scene(), "PNG"), PictureSettings(), Deadline(30))
+        prepare(SOURCE, PictureSettings(), Deadline(30), server)
     assert deferral.value.code == "worker.failed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 from io import BytesIO
 from mmap import mmap
 from typing import TYPE_CHECKING, cast
@@ -78,15 +77,9 @@ def _read_brands(source: bytes) -> set[bytes]:
     return {box[i : i + 4] for i in (0, *range(8, len(box) - 3, 4))}
 
 
-def import_decoder(source_format: str) -> bool:
-    """Imports the format's decoder, so that every child finds it loaded: the 26 MB of HEIF only for a HEIF.
-
-    True if it was not loaded before.
-    """
-    module = _DECODERS[source_format][0]
-    is_new = module not in sys.modules
-    importlib.import_module(module)
-    return is_new
+def import_decoder(source_format: str) -> None:
+    """Imports the format's decoder: the 26 MB of HEIF only for a HEIF."""
+    importlib.import_module(_DECODERS[source_format][0])
 
 
 def open_image(source_format: str, source: Source) -> ImageFile:

@@ -1,0 +1,183 @@
+"""The process that decoding children are forked from, and the children.
+
+The fork server is a Python process of its own, started with an environment without secrets. It imports the decoder and
+nothing else of the function, so no credential and no secret was ever in its memory or in its children's.
+
+A child gets ready, then waits for its order. Before it looks at the source it takes its limits and installs the
+system-call filter. It answers through a socket and leaves by `os._exit`. It is never used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import warnings
+from mmap import PROT_READ, mmap
+from typing import NoReturn, Protocol
+
+from image_ingest.picture import seccomp
+
+SERVER_FD = 3
+OUT_OF_MEMORY = 87  # a child's exit status for a MemoryError
+FORK, WAIT, FORGET, LOAD = b"F", b"W", b"R", b"L"
+REQUEST = struct.Struct("!cQ")  # FORK with two descriptors, WAIT and FORGET a process id, LOAD the bytes of an order
+REPLY = struct.Struct("!q")  # to FORK a process id or NOT_FORKED, to WAIT a status as of `os.waitpid`
+NOT_FORKED = -1
+ORDER = struct.Struct("!QQQ")  # bytes of the order, bytes of memory, seconds of computing
+LENGTH = struct.Struct("!Q")
+READY = b"\1"
+CONFINED, UNCONFINED = b"\1", b"\0"
+
+_SOURCE_FD, _FIRST_OTHER_FD = 3, 5
+
+
+class Decoder(Protocol):
+    """A module that decodes, named by its dotted name."""
+
+    def get_ready(self) -> None:
+        """Does what is slow at first: once in the server, for what is loaded, and in each child, for its memory."""
+
+    def load(self, order: bytes) -> str:
+        """Imports and opens what this order needs. The name of the source's format."""
+
+    def work(self, order: bytes, source: mmap) -> bytes:
+        """The answer. It can import and open nothing."""
+
+
+def serve(name: str) -> NoReturn:
+    """Forks children of the decoder with this name, until the other end of the socket is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted terminal tells the parent, which closes the socket
+    warnings.simplefilter("ignore")
+    _close_from(SERVER_FD + 1)
+    parent = socket.socket(fileno=SERVER_FD)
+    decoder: Decoder = importlib.import_module(name)
+    decoder.get_ready()
+    seccomp.load()
+    children: set[int] = set()
+    while (request := _receive_request(parent)) is not None:
+        (command, number), descriptors = request
+        if command == FORK:
+            pid = _fork(decoder, descriptors)
+            children.add(pid)
+            parent.sendall(REPLY.pack(pid))
+        elif command == LOAD:
+            decoder.load(parent.recv(number, socket.MSG_WAITALL))
+        else:
+            status = os.waitpid(number, 0)[1] if number in children else 0
+            children.discard(number)
+            if command == WAIT:
+                parent.sendall(REPLY.pack(status))
+    for pid in children - {NOT_FORKED}:
+        os.kill(pid, signal.SIGKILL)
+    os._exit(0)
+
+
+def _receive_request(parent: socket.socket) -> tuple[tuple[bytes, int], list[int]] | None:
+    try:
+        data, descriptors, _, _ = socket.recv_fds(parent, REQUEST.size, 2, socket.MSG_WAITALL)
+    except ConnectionError:
+        return None
+    return (REQUEST.unpack(data), descriptors) if len(data) == REQUEST.size else None
+
+
+def _fork(decoder: Decoder, descriptors: list[int]) -> int:
+    try:
+        pid = os.fork()
+    except OSError:
+        pid = NOT_FORKED
+    if pid == 0:
+        _child_main(decoder, *descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return pid
+
+
+def _child_main(decoder: Decoder, source_fd: int, answer_fd: int) -> NoReturn:
+    try:
+        _let_go_of_the_parent(source_fd, answer_fd)
+        decoder.get_ready()
+        _write(READY)
+        size, memory, cpu_seconds = ORDER.unpack(_receive(ORDER.size))
+        order = _receive(size)
+        source_format = decoder.load(order)
+        source = mmap(_SOURCE_FD, 0, prot=PROT_READ)
+        _take_limits(memory, cpu_seconds)
+        _close_all_but_the_answer()
+        _write(CONFINED if seccomp.confine(source_format) else UNCONFINED)
+        answer = decoder.work(order, source)
+        _write(LENGTH.pack(len(answer)) + answer)
+        os._exit(0)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    finally:
+        os._exit(1)
+
+
+def _let_go_of_the_parent(source_fd: int, answer_fd: int) -> None:
+    gc.disable()  # a collection would copy the parent's pages
+    kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_OTHER_FD) for fd in (source_fd, answer_fd)]
+    os.dup2(kept[0], _SOURCE_FD)
+    os.dup2(kept[1], seccomp.ANSWER_FD)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):  # C libraries write their warnings there
+        os.dup2(null, stream)
+    _close_from(_FIRST_OTHER_FD)
+    _lower(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # if the kernel must kill, then the child, not the worker
+            file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+            os.write(file, b"1000")
+            os.close(file)
+
+
+def _close_all_but_the_answer() -> None:
+    os.close(_SOURCE_FD)
+    _close_from(_FIRST_OTHER_FD)  # the map of the source has a descriptor of its own
+
+
+def _close_from(descriptor: int) -> None:
+    os.closerange(descriptor, min(os.sysconf("SC_OPEN_MAX"), 65_536))
+
+
+def _take_limits(memory: int, cpu_seconds: int) -> None:
+    _lower(resource.RLIMIT_CPU, cpu_seconds)
+    if sys.platform == "linux":
+        _lower(resource.RLIMIT_DATA, _data_bytes() + memory)
+
+
+def _data_bytes() -> int:
+    """What RLIMIT_DATA counts of this process so far."""
+    file = os.open("/proc/self/statm", os.O_RDONLY)
+    pages = os.read(file, 200).split()[5]
+    os.close(file)
+    return int(pages) * resource.getpagesize()
+
+
+def _lower(what: int, limit: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(what, (soft, hard))
+
+
+def _receive(size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = os.read(seccomp.ANSWER_FD, size - len(data))
+        if not part:
+            os._exit(0)  # the parent is gone, or has no use for this child
+        data += part
+    return data
+
+
+def _write(answer: bytes) -> None:
+    view = memoryview(answer)
+    while view:
+        view = view[os.write(seccomp.ANSWER_FD, view) :]
