@@ -12,7 +12,7 @@ from sandbox.aws.emulator import (
     package_template,
     start_aws,
 )
-from sandbox.aws.monitor import LogLine, Monitor, QueuedMessage
+from sandbox.aws.monitor import LogLine, Monitor, QueuedMessage, QueueView
 from sandbox.aws.packages import zip_function
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "EmbeddedAws",
     "LogLine",
     "Monitor",
+    "QueueView",
     "QueuedMessage",
     "SandboxFailed",
     "package_template",

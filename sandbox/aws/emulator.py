@@ -29,9 +29,11 @@ from sandbox.certificates import issue_certificate
 ACCOUNT_ID = "123456789012"
 REGION = "eu-north-1"
 TEMPLATE = ROOT / "template.yaml"
+QUEUE_PATH = "/_sandbox/queue"  # server.py's view of a queue
 ARTIFACTS = "artifacts"  # the bucket that `sam deploy` would make for the packages
 START_SECONDS = 30.0
 DEPLOY_SECONDS = 60.0
+_SERVER = str(Path(__file__).with_name("server.py"))
 
 
 class SandboxFailed(Exception):
@@ -201,7 +203,14 @@ def start_aws() -> Iterator[EmbeddedAws]:
 def _start(folder: Path, listener: socket.socket, certificate: Path, key: Path) -> subprocess.Popen[bytes]:
     with (folder / "server.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("server.py")), str(listener.fileno()), certificate, key],
+            [
+                sys.executable,
+                _SERVER,
+                str(listener.fileno()),
+                certificate,
+                key,
+                QUEUE_PATH,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

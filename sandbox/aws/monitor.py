@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from image_ingest.events import parse_message
 from image_ingest.target import Target
 from image_ingest.upload import Upload
-from sandbox.aws.emulator import ACCOUNT_ID, REGION, DeployedStack
+from sandbox.aws.emulator import QUEUE_PATH, DeployedStack
 
 _OVERLAP = 10_000  # milliseconds of the log that are read again, as lines of one moment may arrive out of order
 _deserialize = TypeDeserializer().deserialize
@@ -36,6 +36,15 @@ class QueuedMessage:
     def upload(self) -> Upload | None:
         """The upload that the message is about, if it is about one."""
         return _parse_upload(self.body)
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """How many messages a queue has, and at most a few hundred of them: the next to return and the newest visible."""
+
+    visible: int
+    hidden: int
+    messages: Sequence[QueuedMessage]
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Monitor:
         self._http.trust_env = False
         self._http.verify = stack.aws.environment()["AWS_CA_BUNDLE"]
         self._log_position = 0
-        self._read: set[str] = set()
+        self._read: dict[str, int] = {}  # the lines that may be returned again, with their times
 
     def read_new_lines(self) -> list[LogLine]:
         """The closing lines that were not read before."""
@@ -74,9 +83,11 @@ class Monitor:
         lines: list[LogLine] = []
         for event in (event for page in pages for event in page["events"]):
             if event["message"] not in self._read:
-                self._read.add(event["message"])
+                self._read[event["message"]] = event["timestamp"]
                 self._log_position = max(self._log_position, event["timestamp"])
                 lines += _parse_line(event["message"])
+        oldest = self._log_position - _OVERLAP
+        self._read = {line: time for line, time in self._read.items() if time >= oldest}
         return lines
 
     def read_item(self, target: Target) -> Mapping[str, Any]:
@@ -86,63 +97,51 @@ class Monitor:
         )
         return _parse_item(answer.get("Item", {}))
 
-    def read_items(self) -> list[Mapping[str, Any]]:
-        """Every ledger item, the latest first."""
-        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._stack.outputs["LedgerTableName"])
-        items = [_parse_item(item) for page in pages for item in page["Items"]]
+    def read_items(self, targets: Collection[str]) -> list[Mapping[str, Any]]:
+        """The ledger items of at most 100 targets, the latest first."""
+        if not targets:
+            return []
+        table, keys = self._stack.outputs["LedgerTableName"], [{"target": {"S": target}} for target in targets]
+        answer = self._dynamodb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+        items = [_parse_item(item) for item in answer["Responses"].get(table, ())]
         return sorted(items, key=lambda item: str(item.get("updated_at")), reverse=True)
 
-    def read_ingest_queue(self) -> list[QueuedMessage]:
-        """The messages of the ingest queue."""
-        return self._read_queue("IngestQueueUrl")
+    def view_ingest_queue(self) -> QueueView:
+        """The ingest queue."""
+        return self._view_queue("IngestQueueUrl")
 
-    def read_dead_letters(self) -> list[QueuedMessage]:
-        """The messages of the dead-letter queue."""
-        return self._read_queue("DeadLetterQueueUrl")
+    def view_dead_letters(self) -> QueueView:
+        """The dead-letter queue."""
+        return self._view_queue("DeadLetterQueueUrl")
 
     def read_dead_letter_codes(self) -> dict[str | None, str]:
-        """The error code of each dead letter, by its object's key; None where the message is about no object."""
+        """The error code of each dead letter, by its object's key; None if the message is not about an object."""
         return {
             letter.upload.key if letter.upload else None: letter.attributes.get("ErrorCode", "")
-            for letter in self.read_dead_letters()
+            for letter in self.view_dead_letters().messages
         }
 
     def count_waiting(self) -> int:
         """How many messages the ingest queue has, hidden ones included."""
-        return self._count("IngestQueueUrl")
+        view = self.view_ingest_queue()
+        return view.visible + view.hidden
 
     def count_dead_letters(self) -> int:
         """How many messages the dead-letter queue has, hidden ones included."""
-        return self._count("DeadLetterQueueUrl")
+        view = self.view_dead_letters()
+        return view.visible + view.hidden
 
-    def _read_queue(self, output: str) -> list[QueuedMessage]:
-        name = self._stack.outputs[output].rpartition("/")[2]
+    def _view_queue(self, output: str) -> QueueView:
         answer = self._http.get(
-            f"{self._stack.aws.endpoint_url}/_ministack/sqs/messages",
-            params={"account": ACCOUNT_ID, "QueueUrl": self._stack.outputs[output]},
-            timeout=10,
+            f"{self._stack.aws.endpoint_url}{QUEUE_PATH}", params={"url": self._stack.outputs[output]}, timeout=10
         )
         answer.raise_for_status()
-        by_url = answer.json()["messages"].get(ACCOUNT_ID, {}).get(REGION, {})
-        return [_parse_message(m) for url, messages in by_url.items() if url.endswith(f"/{name}") for m in messages]
-
-    def _count(self, output: str) -> int:
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self._stack.aws.client("sqs").get_queue_attributes(
-            QueueUrl=self._stack.outputs[output], AttributeNames=names
-        )
-        return sum(int(answer["Attributes"][name]) for name in names)
+        view = answer.json()
+        return QueueView(view["visible"], view["hidden"], [QueuedMessage(**message) for message in view["messages"]])
 
 
 def _parse_item(item: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: _deserialize(value) for name, value in item.items()}
-
-
-def _parse_message(seen: Mapping[str, Any]) -> QueuedMessage:
-    attributes = {name: str(value.get("StringValue", "")) for name, value in seen["MessageAttributes"].items()}
-    return QueuedMessage(
-        seen["MessageId"], seen["Body"], seen["ReceiveCount"], seen["VisibleAt"], seen["IsVisible"], attributes
-    )
 
 
 @lru_cache(maxsize=1000)

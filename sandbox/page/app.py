@@ -16,7 +16,7 @@ from sandbox.page.fault_switches import FaultSwitches
 from sandbox.page.folder import plan_folder
 from sandbox.page.guard import protect_app
 from sandbox.page.observer import Observer
-from sandbox.page.originals import Originals
+from sandbox.page.originals import Originals, shrink_picture
 from sandbox.superoffice import StandIn
 
 _MOST_BYTES = 80 * 2**20  # more than the function accepts, so that visitors can see its refusal
@@ -77,7 +77,9 @@ def _make_views(app: Flask, parts: Parts) -> Blueprint:
         kept = superoffice.pictures(entity_type, entity_id)
         if number >= len(kept):
             abort(404, "SuperOffice has no such picture.")
-        return _cache_forever(kept[number].data, kept[number].content_type)
+        bound = request.args.get("bound", type=int)
+        data = shrink_picture(kept[number].data, bound) if bound else kept[number].data
+        return _cache_forever(data, kept[number].content_type)
 
     @views.get("/originals/<version>")
     def facts(version: str) -> Response:
@@ -86,6 +88,13 @@ def _make_views(app: Flask, parts: Parts) -> Blueprint:
     @views.get("/originals/<version>/preview")
     def preview(version: str) -> Response:
         data = originals.make_preview(_find_key(observer, version), version)
+        if data is None:
+            return Response(status=204)
+        return _cache_forever(data, "image/png")
+
+    @views.get("/originals/<version>/thumbnail")
+    def thumbnail(version: str) -> Response:
+        data = originals.make_thumbnail(_find_key(observer, version), version)
         if data is None:
             return Response(status=204)
         return _cache_forever(data, "image/png")

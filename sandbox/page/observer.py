@@ -1,29 +1,35 @@
-"""Reads the whole system repeatedly, and sends every open page what changed."""
+"""Reads the whole system repeatedly, and sends every open page what changed.
+
+The work of a refresh and the size of its document do not grow with the number of uploads.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
 from image_ingest.errors import CATALOGUE
-from sandbox.aws import LogLine, Monitor, QueuedMessage
+from sandbox.aws import LogLine, Monitor, QueuedMessage, QueueView
 from sandbox.page.actions import Actions
 from sandbox.page.fault_switches import FaultSwitches
 from sandbox.page.tracker import ImagePut, UploadTracker, parse_target
 from sandbox.superoffice import Call, StandIn, StoredPicture
 
 _BUSY, _CALM, _ALONE = 0.12, 0.6, 2.0  # seconds between refreshes: uploads are moving, a page is open, neither
+_REST = 3  # a pause takes at least this many times as long as the refresh before it
 _HEARTBEAT = 5.0
 _CALLS_SHOWN = 14
 _HISTORY_SHOWN = 12
-_SHOWN = 100  # messages and ledger items
+_MESSAGES_SHOWN = 50  # dead letters, and waiting messages
+_ITEMS_SHOWN = 50
 _RECORDS_SHOWN = 24
+_EXAMPLES = (("person", 1), ("contact", 1), ("project", 1), ("product", 1))  # shown even without a picture
 _READING_SECONDS = 0.5  # between readings of log and ledger while the queues do not change
 _EPOCH = time.time() - time.monotonic()  # of the stand-in's clock
 
@@ -46,10 +52,13 @@ class Observer:
         self._busy = False
         self._ended = False
         self._wake = threading.Event()
-        self._waiting: list[QueuedMessage] = []
+        self._waiting: Sequence[QueuedMessage] = ()
+        self._targets: dict[str, None] = {}  # whose ledger items are shown, the latest change last
         self._ledger: list[Mapping[str, Any]] = []
         self._queues_read: object = None
         self._read_at = 0.0
+        self._last_call = 0
+        self._calls: list[Call] = []
         self._thread = threading.Thread(target=self._run, name="sandbox-page")
 
     def start(self) -> None:
@@ -94,13 +103,15 @@ class Observer:
 
     def _run(self) -> None:
         while not self._ended:
+            started = time.monotonic()
             self._faults.kill_workers()
             try:
                 state = self._read_state()
             except (BotoCoreError, ClientError, requests.RequestException):
                 state = {"problem": "The embedded AWS does not respond."}
             self._publish(json.dumps(state))
-            self._wake.wait(_BUSY if self._busy else _CALM if self._watchers else _ALONE)
+            pause = _BUSY if self._busy else _CALM if self._watchers else _ALONE
+            self._wake.wait(max(pause, _REST * (time.monotonic() - started)))
             self._wake.clear()
 
     def _publish(self, document: str) -> None:
@@ -115,65 +126,77 @@ class Observer:
         for sent in self._actions.take_new_uploads():
             self._tracker.add_sent(sent.version, sent.key, sent.target, sent.at)
         self._tracker.killed_at = self._faults.killed_at
-        self._waiting, dead = queues = self._monitor.read_ingest_queue(), self._monitor.read_dead_letters()
-        calls = self._superoffice.calls
-        lines = (
-            self._read_log_and_ledger()
-            if queues != self._queues_read or now - self._read_at >= _READING_SECONDS
-            else ()
-        )
+        ingest, dead = queues = self._monitor.view_ingest_queue(), self._monitor.view_dead_letters()
+        self._waiting = ingest.messages
+        reading = queues != self._queues_read or now - self._read_at >= _READING_SECONDS
+        lines = self._read_log(now) if reading else ()
         self._queues_read = queues
-        self._tracker.observe(self._waiting, lines, _find_puts(calls), now)
+        self._tracker.observe(ingest.messages, lines, self._read_puts(), now)
         self._actions.follow_up(self._tracker.is_settled)
         uploads = self._tracker.describe_uploads(now)
-        self._busy = self._faults.is_armed or any(upload["state"] in ("queued", "working") for upload in uploads)
-        hidden = [self._describe_hidden(m, now) for m in self._waiting if not m.visible and m.upload]
+        if reading:
+            self._read_ledger(lines, uploads)
+        hidden = [self._describe_hidden(m, now) for m in ingest.messages if not m.visible and m.upload]
         waiting = [message for message in hidden if message["why"] != "working"]
+        working = len(hidden) - len(waiting)
+        moving = any(upload["state"] in ("queued", "working") for upload in uploads)
+        self._busy = self._faults.is_armed or bool(ingest.visible or working or moving)
         return {
             "uploads": uploads,
             "records": self._describe_records(),
-            "waiting": waiting[:_SHOWN],
-            "dead_letters": [_describe_dead_letter(message) for message in dead[-_SHOWN:]],
-            "ledger": [_describe_item(item) for item in self._ledger[:_SHOWN]],
-            "calls": [_describe_call(call) for call in reversed(calls[-_CALLS_SHOWN:])],
+            "waiting": waiting[:_MESSAGES_SHOWN],
+            "dead_letters": [_describe_dead_letter(message) for message in dead.messages[:_MESSAGES_SHOWN]],
+            "ledger": [_describe_item(item) for item in self._ledger],
+            "calls": [_describe_call(call) for call in reversed(self._calls)],
             "faults": self._faults.describe(),
-            "counts": {
-                "queue": sum(message.visible for message in self._waiting),
-                "function": len(hidden) - len(waiting),
-                "waiting": len(waiting),
-                "dead": len(dead),
-                "ledger": len(self._ledger),
-            },
+            "counts": {**_count_messages(ingest, dead, working), "records": self._superoffice.count_pictures()},
+            "outcomes": self._tracker.count_outcomes(),
         }
 
-    def _read_log_and_ledger(self) -> list[LogLine]:
-        """The new log lines. Also keeps what the ledger contains."""
-        self._ledger = self._monitor.read_items()
-        self._read_at = time.time()
+    def _read_log(self, now: float) -> list[LogLine]:
+        self._read_at = now
         return self._monitor.read_new_lines()
 
+    def _read_puts(self) -> list[ImagePut]:
+        """The PUTs since the last time. Also keeps the newest calls."""
+        new = self._superoffice.calls_after(self._last_call)
+        if new:
+            self._last_call = new[-1].number
+        self._calls = [*self._calls, *new][-_CALLS_SHOWN:]
+        puts = ((call.at, parse_target(call.path)) for call in new if call.method == "PUT")
+        return [ImagePut(at + _EPOCH, target) for at, target in puts if target]
+
+    def _read_ledger(self, lines: Iterable[LogLine], uploads: Iterable[State]) -> None:
+        """Reads the items of the targets that changed last and of those that workers hold now."""
+        held = [upload["target"] for upload in uploads if upload["state"] == "working"]
+        for target in [*(line.target for line in lines), *held]:
+            if target:
+                self._targets.pop(target, None)
+                self._targets[target] = None
+        for target in list(self._targets)[:-_ITEMS_SHOWN]:
+            del self._targets[target]
+        self._ledger = self._monitor.read_items(self._targets)
+
     def _describe_records(self) -> list[State]:
-        """The records whose pictures changed most recently."""
-        with self._superoffice.state.lock:
-            pictures = {key: list(kept) for key, kept in self._superoffice.state.pictures.items()}
-        latest = sorted(pictures, key=lambda record: pictures[record][-1].at, reverse=True)[:_RECORDS_SHOWN]
-        return [
-            {
-                "target": f"{entity_type}#{entity_id}",
-                "pictures": [_describe_picture(p, number) for number, p in enumerate(kept)][-_HISTORY_SHOWN:],
-            }
-            for (entity_type, entity_id), kept in pictures.items()
-            if (entity_type, entity_id) in latest
-        ]
+        """The records whose pictures changed most recently, and a few examples."""
+        latest = self._superoffice.latest_records(_RECORDS_SHOWN)
+        examples = [record for record in _EXAMPLES if record not in latest]
+        records = []
+        for entity_type, entity_id in [*latest, *examples]:
+            pictures = self._superoffice.pictures(entity_type, entity_id)
+            shown = [_describe_picture(p, n) for n, p in enumerate(pictures)][-_HISTORY_SHOWN:]
+            has_picture = self._superoffice.picture(entity_type, entity_id) is not None
+            records.append({"target": f"{entity_type}#{entity_id}", "pictures": shown, "has_picture": has_picture})
+        return records
 
     def _describe_hidden(self, message: QueuedMessage, now: float) -> State:
         upload = message.upload
-        if upload and upload.version_id and self._tracker.is_stored(upload.version_id):
+        if upload and upload.version_id and self._tracker.is_done(upload.version_id):
             why = "done"
         elif self._tracker.is_deferred(message):
             why = "deferred"
         else:
-            why = "died" if self._tracker.has_crashed(message, now) else "working"
+            why = "crashed" if self._tracker.has_crashed(message, now) else "working"
         return {
             "id": message.id,
             "key": upload.key if upload else None,
@@ -184,11 +207,15 @@ class Observer:
         }
 
 
-def _find_puts(calls: list[Call]) -> Iterator[ImagePut]:
-    for call in calls:
-        target = parse_target(call.path) if call.method == "PUT" else None
-        if target:
-            yield ImagePut(call.at + _EPOCH, target, call.status)
+def _count_messages(ingest: QueueView, dead: QueueView, working: int) -> State:
+    """The queues' messages; `function` is None if the view does not list every hidden one."""
+    listed = sum(not message.visible for message in ingest.messages)
+    return {
+        "queue": ingest.visible,
+        "function": working if listed == ingest.hidden else None,
+        "waiting": ingest.hidden - working,
+        "dead": dead.visible + dead.hidden,
+    }
 
 
 def _describe_picture(picture: StoredPicture, number: int) -> State:
@@ -206,6 +233,7 @@ def _describe_picture(picture: StoredPicture, number: int) -> State:
 def _describe_call(call: Call) -> State:
     return {
         "at": call.at + _EPOCH,
+        "number": call.number,
         "method": call.method,
         "path": call.path,
         "status": call.status,

@@ -11,7 +11,7 @@ from pillow_heif import register_heif_opener
 
 from sandbox.aws import DeployedStack
 
-_BOUND = 900  # pixels
+_PREVIEW, _THUMBNAIL = 900, 96  # pixels
 _TURNS = {
     2: "mirrored",
     3: "upside down",
@@ -31,7 +31,7 @@ class Originals:
     def __init__(self, stack: DeployedStack) -> None:
         self._s3 = stack.aws.client("s3")
         self._bucket = stack.outputs["UploadBucketName"]
-        self._describe_once = lru_cache(maxsize=64)(self._describe)
+        self._describe_once = lru_cache(maxsize=16)(self._describe)
         register_heif_opener()
 
     def read_facts(self, key: str, version: str) -> dict[str, Any]:
@@ -42,13 +42,25 @@ class Originals:
         """A PNG of at most 900 x 900 pixels, as stored: not rotated, without colour management. None if no picture."""
         return self._describe_once(key, version)[1]
 
+    def make_thumbnail(self, key: str, version: str) -> bytes | None:
+        """A PNG of at most 96 x 96 pixels, as stored. None if it is not a picture."""
+        try:
+            with Image.open(io.BytesIO(self._read(key, version))) as image:
+                return _draw(image, _THUMBNAIL)
+        except _UNREADABLE:
+            return None
+
+    def _read(self, key: str, version: str) -> bytes:
+        data: bytes = self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version)["Body"].read()
+        return data
+
     def _describe(self, key: str, version: str) -> tuple[dict[str, Any], bytes | None]:
-        data = self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version)["Body"].read()
+        data = self._read(key, version)
         facts: dict[str, Any] = {"key": key, "bytes": len(data)}
         try:
             with Image.open(io.BytesIO(data)) as image:
                 facts |= _read_facts(image)
-                return facts, _draw_preview(image)
+                return facts, _draw(image, _PREVIEW)
         except _UNREADABLE:
             return facts, None
 
@@ -67,11 +79,21 @@ def _read_facts(image: Image.Image) -> dict[str, Any]:
     }
 
 
-def _draw_preview(image: Image.Image) -> bytes:
+def _draw(image: Image.Image, bound: int) -> bytes:
     if image.format == "JPEG" and image.mode == "RGB":
-        image.draft("RGB", (_BOUND, _BOUND))
+        image.draft("RGB", (bound, bound))
     picture = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    picture.thumbnail((_BOUND, _BOUND))
+    picture.thumbnail((bound, bound))
     out = io.BytesIO()
     picture.save(out, "PNG", compress_level=1)
     return out.getvalue()
+
+
+def shrink_picture(data: bytes, bound: int) -> bytes:
+    """The picture within `bound` x `bound` pixels, in its own format."""
+    with Image.open(io.BytesIO(data)) as image:
+        form, picture = image.format, image
+        picture.thumbnail((bound, bound))
+        out = io.BytesIO()
+        picture.save(out, form, quality=85)
+        return out.getvalue()

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from image_ingest.errors import CATALOGUE
 from image_ingest.upload import Upload
 from sandbox.aws import LogLine, QueuedMessage
 
 SHOWN = 60  # uploads, the newest ones
-SILENCE = 125.0  # seconds without a log line after which a worker must have died: Lambda ends it after 120
+TRACKED = 5000  # uploads; older ones are only counted
+SILENCE = 125.0  # seconds without a log line after which a worker must have crashed: Lambda ends it after 120
+_MESSAGES = 4 * TRACKED  # an upload has a message for each time that it is sent
+_PUTS = 8  # for each target
 _IMAGE_CALL = re.compile(r"/v1/(person|project|contact|product)/(\d+)/image$", re.IGNORECASE)
+_MOVING = ("queued", "working", "crashed", "deferred")
+_NOTHING_TO_DO = ("stored", "unchanged", "duplicate", "superseded", "removed", "kept")
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
 class ImagePut:
-    """A PUT of a picture; `at` in seconds since the epoch, `status` None until the response."""
+    """A PUT of a picture; `at` in seconds since the epoch."""
 
     at: float
     target: str
-    status: int | None
 
 
 @dataclass
@@ -35,69 +43,76 @@ class _TrackedUpload:
     key: str
     put_at: float
     target: str | None = None
+    is_target_known: bool = False  # whether a target of None means that there is none
     queued_at: float | None = None
     taken_at: float | None = None
     messages: set[str] = field(default_factory=set)
-    lines: list[LogLine] = field(default_factory=list)
+    attempts: int = 0  # that have ended
+    last: LogLine | None = None  # of the newest attempt that has ended
 
 
 class UploadTracker:
-    """Every upload that was ever seen."""
+    """The newest uploads, and how many there were in all."""
 
     def __init__(self) -> None:
         self._uploads: dict[str, _TrackedUpload] = {}
-        self._waiting: dict[str, list[QueuedMessage]] = {}
-        self._puts: dict[str, list[ImagePut]] = {}
-        self._lines_of: dict[str, int] = defaultdict(int)
+        self._waiting: Mapping[str, list[QueuedMessage]] = {}
+        self._puts: dict[str, deque[ImagePut]] = {}
+        self._lines_of: dict[str, int] = {}
         self._taken: dict[tuple[str, int], float] = {}
+        self._total = 0
+        self._outcomes: Counter[str] = Counter()  # of the newest attempts
         self.killed_at = 0.0
 
     def add_sent(self, version: str, key: str, target: str | None, at: float) -> None:
         """Adds an object that the page itself put."""
-        self._find_or_add(version, key, at).target = target
+        upload = self._find_or_add(version, key, at)
+        upload.target, upload.is_target_known = target, True
 
     def observe(
         self, waiting: Sequence[QueuedMessage], lines: Iterable[LogLine], puts: Iterable[ImagePut], now: float
     ) -> None:
-        """Adds what the ingest queue contains now, the new log lines, and the PUTs that SuperOffice received."""
+        """Adds what the ingest queue contains now, the new log lines, and the new PUTs to SuperOffice."""
         self._waiting = defaultdict(list)
         for message in waiting:
             if message.upload is not None and message.upload.version_id:
                 self._add_message(message, message.upload, now)
         for line in lines:
-            self._lines_of[line.message_id] += 1
-            if line.version and line.key:
-                seen = self._find_or_add(line.version, line.key, line.at)
-                seen.lines.append(line)
-                seen.target = line.target or seen.target
-                seen.taken_at = line.at - line.milliseconds / 1000
-        self._puts = defaultdict(list)
+            self._add_line(line)
         for put in puts:
-            self._puts[put.target].append(put)
+            self._puts.setdefault(put.target, deque(maxlen=_PUTS)).append(put)
+        _forget_oldest(self._lines_of, _MESSAGES)
+        _forget_oldest(self._taken, _MESSAGES)
+        _forget_oldest(self._puts, TRACKED)
+        _forget_oldest(self._uploads, TRACKED)
 
     def describe_uploads(self, now: float) -> list[dict[str, Any]]:
         """The newest uploads, the newest first: state, its meaning, and the time of each stage."""
-        newest = sorted(self._uploads.values(), key=lambda seen: seen.put_at, reverse=True)
-        return [self._describe(seen, now) for seen in newest[:SHOWN]]
+        newest = heapq.nlargest(SHOWN, self._uploads.values(), key=lambda upload: upload.put_at)
+        return [self._describe(upload, now) for upload in newest]
+
+    def count_outcomes(self) -> dict[str, int]:
+        """How many uploads were seen (`total`), and how many ended with each outcome in their newest attempt."""
+        return {**self._outcomes, "total": self._total}
 
     def is_settled(self, version: str) -> bool:
         """Whether the upload has an outcome and no further attempt will follow."""
-        seen = self._uploads.get(version)
-        return seen is not None and self._find_state(seen, 0.0)[0] not in ("queued", "working", "died", "deferred")
+        upload = self._uploads.get(version)
+        return upload is not None and self._find_state(upload, 0.0)[0] not in _MOVING
 
-    def is_stored(self, version: str) -> bool:
+    def is_done(self, version: str) -> bool:
         """Whether a further delivery of the upload would find nothing to do."""
-        seen = self._uploads.get(version)
-        return seen is not None and self._find_state(seen, 0.0)[0] in ("stored", "unchanged", "duplicate", "superseded")
+        upload = self._uploads.get(version)
+        return upload is not None and self._find_state(upload, 0.0)[0] in _NOTHING_TO_DO
 
     def find_key(self, version: str) -> str | None:
         """The key of an upload by its version."""
-        seen = self._uploads.get(version)
-        return seen.key if seen else None
+        upload = self._uploads.get(version)
+        return upload.key if upload else None
 
     def is_deferred(self, message: QueuedMessage) -> bool:
         """Whether its last attempt has ended, so that the message is only hidden until the next."""
-        return not message.visible and 0 < message.receives <= self._lines_of[message.id]
+        return not message.visible and 0 < message.receives <= self._lines_of.get(message.id, 0)
 
     def has_crashed(self, message: QueuedMessage, now: float) -> bool:
         """Whether the worker that received it was killed or has been silent for too long."""
@@ -106,22 +121,37 @@ class UploadTracker:
             return False
         return taken <= self.killed_at or now - taken > SILENCE
 
-    def _add_message(self, message: QueuedMessage, upload: Upload, now: float) -> None:
-        version = str(upload.version_id)
-        seen = self._find_or_add(version, upload.key, min(_parse_time(upload.event_time) or now, now))
+    def _add_message(self, message: QueuedMessage, sent: Upload, now: float) -> None:
+        version = str(sent.version_id)
+        upload = self._find_or_add(version, sent.key, min(_parse_time(sent.event_time) or now, now))
         self._waiting[version].append(message)
-        if message.id not in seen.messages:
-            seen.messages.add(message.id)
-            seen.queued_at, seen.taken_at = (now if seen.queued_at else seen.put_at), None
+        if message.id not in upload.messages:
+            upload.messages.add(message.id)
+            upload.queued_at, upload.taken_at = (now if upload.queued_at else upload.put_at), None
         if message.receives and (message.id, message.receives) not in self._taken:
-            self._taken[message.id, message.receives] = seen.taken_at = now
+            self._taken[message.id, message.receives] = upload.taken_at = now
+
+    def _add_line(self, line: LogLine) -> None:
+        self._lines_of[line.message_id] = self._lines_of.get(line.message_id, 0) + 1
+        if line.version and line.key:
+            upload = self._find_or_add(line.version, line.key, line.at)
+            if upload.last is not None:
+                self._outcomes[upload.last.outcome] -= 1
+            self._outcomes[line.outcome] += 1
+            upload.last = line
+            upload.attempts += 1
+            upload.target, upload.is_target_known = line.target or upload.target, True
+            upload.taken_at = line.at - line.milliseconds / 1000
 
     def _find_or_add(self, version: str, key: str, put_at: float) -> _TrackedUpload:
-        return self._uploads.setdefault(version, _TrackedUpload(version, key, put_at))
+        if version not in self._uploads:
+            self._uploads[version] = _TrackedUpload(version, key, put_at)
+            self._total += 1
+        return self._uploads[version]
 
-    def _find_state(self, seen: _TrackedUpload, now: float) -> tuple[str, QueuedMessage | None]:
-        """queued, working, died, deferred, or the outcome of the last attempt; and the next message, if any."""
-        messages = self._waiting.get(seen.version, ())
+    def _find_state(self, upload: _TrackedUpload, now: float) -> tuple[str, QueuedMessage | None]:
+        """queued, working, crashed, deferred, or the outcome of the last attempt; and the next message, if any."""
+        messages = self._waiting.get(upload.version, ())
         busy = [m for m in messages if not m.visible and not self.is_deferred(m)]
         for message in busy:
             if not self.has_crashed(message, now):
@@ -129,49 +159,56 @@ class UploadTracker:
         for message in messages:
             if message.visible:
                 return "queued", message
-        if seen.lines and seen.lines[-1].outcome != "deferred":
-            return seen.lines[-1].outcome, None
-        if busy or seen.lines:
-            return "died" if busy else "deferred", min(messages, key=lambda m: m.visible_at, default=None)
+        if upload.last and upload.last.outcome != "deferred":
+            return upload.last.outcome, None
+        if busy or upload.last:
+            return "crashed" if busy else "deferred", min(messages, key=lambda m: m.visible_at, default=None)
         return "queued", None
 
-    def _describe(self, seen: _TrackedUpload, now: float) -> dict[str, Any]:
-        state, message = self._find_state(seen, now)
-        last = seen.lines[-1] if seen.lines and state not in ("queued", "working", "died") else None
+    def _describe(self, upload: _TrackedUpload, now: float) -> dict[str, Any]:
+        state, message = self._find_state(upload, now)
+        last = upload.last if state not in ("queued", "working", "crashed") else None
         code = last.code if last else None
-        put = self._find_put(seen, last)
+        put = self._find_put(upload, last)
         return {
-            "id": seen.version,
-            "key": seen.key,
-            "target": seen.target,
+            "id": upload.version,
+            "key": upload.key,
+            "target": upload.target,
+            "target_known": upload.is_target_known,
             "state": state,
             "code": code,
             "meaning": CATALOGUE[code].meaning if code in CATALOGUE else None,
             "blob_id": last.blob_id if last else None,
-            "attempts": len(seen.lines) + (state in ("working", "died")),
-            "next_attempt": message.visible_at if message and state in ("deferred", "died") else None,
+            "attempts": upload.attempts + (state in ("working", "crashed")),
+            "next_attempt": message.visible_at if message and state in ("deferred", "crashed") else None,
             "at_superoffice": state == "working" and put is not None,
             "times": {
-                "bucket": seen.put_at,
-                "queue": seen.queued_at or seen.put_at,
-                "function": seen.taken_at,
+                "bucket": upload.put_at,
+                "queue": upload.queued_at or upload.put_at,
+                "function": upload.taken_at,
                 "superoffice": put.at if put else None,
                 "end": last.at if last else None,
             },
         }
 
-    def _find_put(self, seen: _TrackedUpload, last: LogLine | None) -> ImagePut | None:
+    def _find_put(self, upload: _TrackedUpload, last: LogLine | None) -> ImagePut | None:
         """The PUT that this attempt made."""
-        if seen.target is None or seen.taken_at is None:
+        if upload.target is None or upload.taken_at is None:
             return None
         end = last.at if last else float("inf")
-        return next((p for p in self._puts[seen.target] if seen.taken_at - 0.2 <= p.at <= end), None)
+        return next((p for p in self._puts.get(upload.target, ()) if upload.taken_at - 0.2 <= p.at <= end), None)
 
 
 def parse_target(path: str) -> str | None:
     """The target, such as person#1, of a call to an image endpoint."""
     match = _IMAGE_CALL.search(path)
     return f"{match[1].lower()}#{int(match[2])}" if match else None
+
+
+def _forget_oldest(mapping: dict[K, V], most: int) -> None:
+    """Removes the entries that were added first until `most` are left."""
+    while len(mapping) > most:
+        del mapping[next(iter(mapping))]
 
 
 def _parse_time(iso: str | None) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
+from itertools import islice, takewhile
 from types import TracebackType
 from typing import Any, Self
 
@@ -166,6 +167,16 @@ class StandIn:
         """The picture that the record has now, or None."""
         return self.state.get_picture(entity, entity_id)
 
+    def latest_records(self, count: int) -> list[tuple[str, int]]:
+        """The records that received a picture most recently, the latest first."""
+        with self.state.lock:
+            return list(islice(reversed(self.state.pictures), count))
+
+    def count_pictures(self) -> int:
+        """How many records have a picture."""
+        with self.state.lock:
+            return len(self.state.pictures) - len(self.state.deleted_pictures & self.state.pictures.keys())
+
     # --- calls -------------------------------------------------------------------------------------------------------
 
     @property
@@ -173,6 +184,12 @@ class StandIn:
         """Every call that arrived, oldest first, including refused and dropped ones."""
         with self.state.lock:
             return list(self.state.calls)
+
+    def calls_after(self, number: int) -> list[Call]:
+        """The calls after the one with that number, oldest first."""
+        with self.state.lock:
+            newer = list(takewhile(lambda call: call.number > number, reversed(self.state.calls)))
+        return newer[::-1]
 
     def find_calls(self, method: str, path: str = "") -> list[Call]:
         """The calls with that method whose path contains `path`, in any case."""
@@ -278,7 +295,7 @@ class StandIn:
         call = Call(time.monotonic(), request.method, request.path, dict(request.headers))
         with self.state.lock:
             call.at = time.monotonic()
-            self.state.calls.append(call)
+            self.state.add_call(call)
             too_many = self.state.is_over_limit(call.at)
 
         def record_status(status: str, headers: Any, exc_info: Any = None) -> Any:

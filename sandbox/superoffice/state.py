@@ -12,6 +12,7 @@ from sandbox.superoffice.faults import Faults
 
 ENTITIES = ("person", "project", "contact", "product")
 TICKET_SECONDS = 6 * 3600.0
+_MOST_CALLS = 100_000
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Call:
     path: str
     headers: dict[str, str] = field(repr=False)
     status: int | None = None
+    number: int = 0  # calls are counted from 1
 
 
 @dataclass
@@ -90,13 +92,14 @@ class State:
     users: Users = field(default_factory=Users)
     tenant: Tenant = field(default_factory=Tenant)
     faults: Faults = field(default_factory=Faults)
-    pictures: dict[tuple[str, int], list[StoredPicture]] = field(default_factory=dict)
+    pictures: dict[tuple[str, int], list[StoredPicture]] = field(default_factory=dict)  # the latest change is last
     added: set[tuple[str, int]] = field(default_factory=set)
     removed: set[tuple[str, int]] = field(default_factory=set)
     deleted_pictures: set[tuple[str, int]] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     blob_ids: int = 100
+    _call_count: int = 0
     _recent: deque[float] = field(default_factory=deque)
 
     def now(self) -> float:
@@ -111,7 +114,7 @@ class State:
     def store(self, entity: str, entity_id: int, data: bytes, content_type: str, size: tuple[int, int]) -> int:
         """Stores a picture and returns its blob id."""
         with self.lock:
-            kept = self.pictures.setdefault((entity, entity_id), [])
+            kept = self.pictures[entity, entity_id] = self.pictures.pop((entity, entity_id), [])
             if not (kept and self.keeps_blob_ids):
                 self.blob_ids += 1
             blob_id = kept[-1].blob_id if kept and self.keeps_blob_ids else self.blob_ids
@@ -148,6 +151,15 @@ class State:
             if valid:
                 self.users.tickets[ticket] = self.now() + TICKET_SECONDS
             return valid
+
+    def add_call(self, call: Call) -> None:
+        """Records a call; the oldest ones are forgotten."""
+        with self.lock:
+            self._call_count += 1
+            call.number = self._call_count
+            self.calls.append(call)
+            if len(self.calls) > _MOST_CALLS:
+                del self.calls[: _MOST_CALLS // 2]
 
     def is_over_limit(self, at: float) -> bool:
         """Whether this call exceeds the limit for its second."""

@@ -95,6 +95,10 @@ export function formatSeconds(value) {
         : `${Math.round(value / 60)} min`;
 }
 
+export function formatCount(count) {
+  return count.toLocaleString("en");
+}
+
 export function formatTime(at) {
   return new Date(at * 1000).toLocaleTimeString([], {
     hour: "2-digit",

@@ -1,6 +1,6 @@
 // Reads the stream of states and draws each of them.
 
-import { formatTime, showError, handleClick, h, post, setText, sync, tick } from "./dom.js";
+import { formatCount, formatTime, showError, handleClick, h, post, setText, sync, tick } from "./dom.js";
 import { drawRecords } from "./records.js";
 import { listen } from "./send.js";
 import { drawDeadLetters, drawUploads, drawWaiting } from "./uploads.js";
@@ -21,7 +21,15 @@ function draw(state) {
   drawCalls(state.calls);
   drawFaults(state.faults);
   for (const [name, count] of Object.entries(state.counts))
-    setText(document.getElementById(`count-${name}`), count ? String(count) : "");
+    setText(document.getElementById(`count-${name}`), count ? formatCount(count) : "");
+  showNote("records-note", state.counts.records > state.records.length, "The records that changed last, and four examples.");
+  showNote("dead-note", state.counts.dead > state.dead_letters.length, `The ${state.dead_letters.length} newest.`);
+  showNote("ledger-note", state.ledger.length > 0, `The ${state.ledger.length} latest changes.`);
+}
+
+function showNote(id, shown, words) {
+  document.getElementById(id).hidden = !shown;
+  setText(document.getElementById(id), words);
 }
 
 function showPulse(state, words) {
@@ -61,7 +69,7 @@ function drawCalls(calls) {
   sync(
     document.getElementById("calls"),
     calls,
-    (call) => call.at + call.path,
+    (call) => call.number,
     (call) =>
       h(
         "li",

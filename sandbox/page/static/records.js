@@ -2,14 +2,14 @@
 
 import { h, icon, setText, formatBytes, sync, formatTarget } from "./dom.js";
 
-const EXAMPLES = ["person#1", "contact#1", "project#1", "product#1"];
 const EARLIER = 3; // pictures on a card
+const BOUND = 400; // pixels of a picture on a card
 const UNDER_WAY = new Set(["queued", "working"]);
 const WORDS = {
   queued: "upload in progress",
   working: "upload in progress",
   deferred: "newest upload waits",
-  died: "newest upload waits",
+  crashed: "newest upload waits",
   rejected: "newest upload rejected",
 };
 
@@ -18,16 +18,13 @@ let awaiting; // what the comparison shows while its upload is not known yet
 
 export function drawRecords(state) {
   uploads = state.uploads;
-  const known = new Map(state.records.map((record) => [record.target, record]));
-  const targets = new Set([...EXAMPLES, ...known.keys()]);
-  const cards = [...targets].map((target) => known.get(target) || { target, pictures: [] });
-  sync(document.getElementById("records"), cards, (card) => card.target, createCard, updateCard);
+  sync(document.getElementById("records"), state.records, (card) => card.target, createCard, updateCard);
   if (awaiting && uploadOf(awaiting.target, awaiting.picture)) show(awaiting.target, awaiting.picture);
 }
 
-export function address(target, picture) {
+function pictureAddress(target, picture, bound = "") {
   const [type, id] = target.split("#");
-  return `/pictures/${type}/${id}/${picture.number}?at=${picture.at}`;
+  return `/pictures/${type}/${id}/${picture.number}?at=${picture.at}&bound=${bound}`;
 }
 
 function createCard(card) {
@@ -49,7 +46,7 @@ function createCard(card) {
 }
 
 function updateCard(element, card) {
-  const picture = card.pictures.at(-1);
+  const picture = card.has_picture ? card.pictures.at(-1) : undefined;
   const newest = uploads.find((upload) => upload.target === card.target);
   const words = newest ? WORDS[newest.state] : undefined;
   setText(element.querySelector("h3"), formatTarget(card.target));
@@ -57,7 +54,9 @@ function updateCard(element, card) {
     element.querySelector(".facts"),
     picture
       ? `${picture.width} × ${picture.height} · ${formatBytes(picture.bytes)} · blob ${picture.blob_id}`
-      : "no picture yet",
+      : card.pictures.length
+        ? "picture removed"
+        : "no picture yet",
   );
   const news = element.querySelector(".news");
   setText(news, words || "");
@@ -69,14 +68,19 @@ function updateCard(element, card) {
 
 function showPicture(frame, target, picture) {
   frame.disabled = !picture;
-  if (!picture) frame.setAttribute("aria-label", `${formatTarget(target)} has no picture yet`);
+  if (!picture) {
+    frame.setAttribute("aria-label", `${formatTarget(target)} has no picture`);
+    if (frame.shown) frame.replaceChildren(icon(target.split("#")[0]));
+    frame.shown = undefined;
+  }
   if (!picture || frame.shown?.at === picture.at) return;
   frame.shown = picture;
   frame.setAttribute("aria-label", `${formatTarget(target)}, blob ${picture.blob_id}: before and after`);
   frame.replaceChildren(
     h("img", {
-      src: address(target, picture),
-      alt: `${formatTarget(target)} as SuperOffice shows it`,
+      src: pictureAddress(target, picture, BOUND),
+      alt: `${formatTarget(target)} in SuperOffice`,
+      loading: "lazy",
       width: picture.width,
       height: picture.height,
     }),
@@ -86,7 +90,7 @@ function showPicture(frame, target, picture) {
 function drawHistory(list, card) {
   sync(
     list,
-    card.pictures.slice(0, -1).slice(-EARLIER),
+    (card.has_picture ? card.pictures.slice(0, -1) : card.pictures).slice(-EARLIER),
     (picture) => picture.at,
     (picture) =>
       h(
@@ -96,7 +100,8 @@ function drawHistory(list, card) {
           "button",
           { type: "button", onclick: () => compare(card.target, picture), title: `Earlier: blob ${picture.blob_id}` },
           h("img", {
-            src: address(card.target, picture),
+            src: pictureAddress(card.target, picture, 96),
+            loading: "lazy",
             alt: `Earlier picture of ${formatTarget(card.target)}, blob ${picture.blob_id}`,
           }),
         ),
@@ -118,7 +123,7 @@ function uploadOf(target, picture) {
 function show(target, picture, upload = uploadOf(target, picture)) {
   awaiting = upload ? undefined : { target, picture };
   setText(document.getElementById("compare-title"), `${formatTarget(target)}${upload ? `: ${upload.key}` : ""}`);
-  fill("after", picture && address(target, picture), picture && described(picture), "not stored", "person");
+  fill("after", picture && pictureAddress(target, picture), picture && described(picture), "not stored", "person");
   fill("before", upload && `/originals/${upload.id}/preview`, "", "no picture", "file");
   document.getElementById("done").replaceChildren();
   if (upload) tellFacts(upload, picture);

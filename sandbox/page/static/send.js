@@ -1,6 +1,6 @@
 // Uploads files that the visitor chooses or drops, or a folder with a CSV file.
 
-import { showError, handleClick, h, post, setText } from "./dom.js";
+import { formatCount, handleClick, h, post, setText, showError } from "./dom.js";
 
 const form = document.getElementById("send");
 const drop = document.getElementById("drop");
@@ -53,7 +53,7 @@ async function send(files) {
   const spreadsheet = seen.find(({ name }) => /\.csv$/i.test(name));
   try {
     const planned = spreadsheet ? await plan(spreadsheet, seen) : seen.map(forChosen);
-    for (const upload of planned) await sendOne(upload);
+    await sendAll(planned);
   } catch (error) {
     showError(error);
   }
@@ -74,14 +74,19 @@ async function plan(spreadsheet, files) {
   return uploads.map((upload) => ({ ...upload, file: byName.get(upload.name) }));
 }
 
-async function sendOne({ name, file, entity_type, entity_id }) {
-  const line = h("li", {}, `Uploading ${name} …`);
-  document.getElementById("sending").append(line);
-  try {
-    await post(`/uploads?${new URLSearchParams({ name, entity_type, entity_id })}`, file);
-    line.remove();
-  } catch (error) {
-    setText(line, `${name}: ${error.message}`);
-    setTimeout(() => line.remove(), 8000);
+async function sendAll(uploads) {
+  const list = document.getElementById("sending");
+  const line = h("li");
+  list.append(line);
+  const problems = [];
+  for (const [number, upload] of uploads.entries()) {
+    setText(line, `Uploading ${formatCount(number + 1)} of ${formatCount(uploads.length)}: ${upload.name}`);
+    await sendOne(upload).catch((error) => problems.push(`${upload.name}: ${error.message}`));
   }
+  line.remove();
+  if (problems.length) throw new Error(problems.join("\n"));
+}
+
+async function sendOne({ name, file, entity_type, entity_id }) {
+  await post(`/uploads?${new URLSearchParams({ name, entity_type, entity_id })}`, file);
 }

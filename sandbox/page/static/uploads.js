@@ -1,26 +1,42 @@
 // The uploads, the waiting messages and the dead letters.
 
-import { formatTime, handleClick, h, icon, post, formatSeconds, setText, sync, formatTarget, countDown } from "./dom.js";
+import { formatCount, formatTime, handleClick, h, icon, post, formatSeconds, setText, sync, formatTarget, countDown } from "./dom.js";
 import { compare } from "./records.js";
 
 const STATIONS = ["bucket", "queue", "function", "superoffice", "end"];
-const REACHED = { queued: 1, working: 2, died: 2, deferred: 2, rejected: 2 };
+const REACHED = { queued: 1, working: 2, crashed: 2, deferred: 2, rejected: 2 };
 const GOOD = {
   stored: "stored",
   unchanged: "unchanged: these bytes are already stored",
   duplicate: "duplicate: this upload is already stored",
   superseded: "superseded: a newer one is stored",
   ignored: "ignored",
+  removed: "the picture was removed",
+  kept: "kept: this stack may not replace the picture in SuperOffice",
 };
-const ELSEWHERE = { rejected: "dead letters", deferred: "back in the queue", died: "hidden in the queue" };
+const ELSEWHERE = { rejected: "dead letters", deferred: "back in the queue", crashed: "hidden in the queue" };
 const told = new Map();
 let records = new Map();
 
 export function drawUploads(state) {
   records = new Map(state.records.map((record) => [record.target, record]));
   sync(document.getElementById("uploads"), state.uploads, (upload) => upload.id, createUpload, updateUpload);
+  const { total, ...outcomes } = state.outcomes;
   document.getElementById("no-uploads").hidden = state.uploads.length > 0;
+  setText(document.getElementById("count-uploads"), total ? formatCount(total) : "");
+  setText(document.getElementById("outcomes"), summarize(outcomes, state.counts));
+  const note = document.getElementById("uploads-note");
+  note.hidden = total <= state.uploads.length;
+  setText(note, `The ${state.uploads.length} newest.`);
   announce(state.uploads);
+}
+
+/** How many uploads ended with each outcome, and how many messages are left. */
+function summarize(outcomes, counts) {
+  const parts = Object.entries(outcomes).filter(([outcome, count]) => count && outcome !== "deferred");
+  const words = parts.map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
+  const left = counts.queue + counts.waiting + (counts.function ?? 0);
+  return [...words, ...(left ? [`${formatCount(left)} in the queue`] : [])].join(" · ");
 }
 
 function createUpload(upload) {
@@ -31,7 +47,7 @@ function createUpload(upload) {
   );
   thumb.addEventListener("click", () => open(thumb.upload));
   const image = h("img", {
-    src: `/originals/${upload.id}/preview`,
+    src: `/originals/${upload.id}/thumbnail`,
     alt: "",
     onload: () => thumb.replaceChildren(image),
   });
@@ -67,7 +83,7 @@ function updateUpload(element, upload) {
   element.dataset.state = upload.state;
   element.querySelector(".thumb").upload = upload;
   setText(element.querySelector("b"), upload.key);
-  setText(element.querySelector(".name span"), `for ${formatTarget(upload.target)}`);
+  setText(element.querySelector(".name span"), upload.target_known ? `for ${formatTarget(upload.target)}` : "");
   setText(element.querySelector(".state span"), sentence(upload));
   const next = element.querySelector("time");
   if (upload.next_attempt) countDown(next, upload.next_attempt);
@@ -91,7 +107,7 @@ function sentence(upload) {
       return `rejected, ${upload.code}: ${upload.meaning}`;
     case "deferred":
       return `${upload.code}: ${upload.meaning} Attempt ${upload.attempts + 1}`;
-    case "died":
+    case "crashed":
       return `its worker was killed. The record stays claimed for up to two and a half minutes. Attempt ${upload.attempts + 1}`;
     default:
       return GOOD[upload.state] || upload.state;
@@ -130,6 +146,8 @@ function announce(uploads) {
     if (before && !["queued", "working"].includes(upload.state))
       news.push(`${upload.key} for ${formatTarget(upload.target)}: ${sentence(upload)}.`);
   }
+  const shown = new Set(uploads.map((upload) => upload.id));
+  for (const id of told.keys()) if (!shown.has(id)) told.delete(id);
   if (news.length) setText(document.getElementById("announcements"), news.join(" "));
 }
 
@@ -172,13 +190,15 @@ function updateLetter(element, letter) {
 
 const WHY = {
   deferred: "will be retried",
-  died: "was being processed by a worker that was killed; the queue delivers it again",
+  crashed: "was being processed by a worker that was killed; the queue delivers it again",
   done: "is already stored; this message ends as a duplicate",
 };
 
 export function drawWaiting(state) {
   document.getElementById("no-waiting").hidden = state.waiting.length > 0;
   document.getElementById("waiting-note").hidden = state.waiting.length === 0;
+  const more = state.counts.waiting > state.waiting.length;
+  setText(document.getElementById("waiting-count-note"), more ? `The next ${state.waiting.length}. ` : "");
   sync(document.getElementById("waiting"), state.waiting, (message) => message.id, createWaiting, updateWaiting);
 }
 

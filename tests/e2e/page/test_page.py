@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import boto3
 import pytest
 import requests
 from PIL import Image, ImageStat
@@ -25,9 +26,14 @@ expect.set_options(timeout=SETTLES)
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as exports:
-        yield exports["SANDBOX_URL"]
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as exported:
+        yield exported
+
+
+@pytest.fixture(scope="module")
+def url(exports: Mapping[str, str]) -> str:
+    return exports["SANDBOX_URL"]
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +229,7 @@ def test_a_killed_worker_loses_nothing(page: Page, tmp_path: Path) -> None:
     switch(page, "Kill the worker").check()
     choose_record(page, "person", "45")
     drop(page, dropzone(page), [photo(tmp_path, "hit.png")])
-    expect(upload_of(page, "hit.png")).to_have_attribute("data-state", "died")
+    expect(upload_of(page, "hit.png")).to_have_attribute("data-state", "crashed")
     expect(switch(page, "Kill the worker")).not_to_be_checked()
     waiting = page.get_by_role("region", name="Waiting in the queue").get_by_role("listitem").filter(has_text="hit.png")
     expect(waiting).to_contain_text(re.compile(r"delivers it again in 1[012] min"))
@@ -243,6 +249,60 @@ def test_a_folder_s_spreadsheet_says_whose_the_files_are(page: Page, tmp_path: P
     expect(card_of(page, "person 46")).to_contain_text(pixels(300, 200))
     expect(card_of(page, "contact 47")).to_contain_text(pixels(300, 200))
     expect(page.get_by_role("alert")).to_contain_text("line 4: there is no file gone.png in the folder")
+
+
+def put_many(exports: Mapping[str, str], numbers: Iterable[int], folder: str = "many") -> None:
+    """Uploads a picture for each person from outside the page, as a sync does; its width is the number."""
+    aws = {name: value for name, value in exports.items() if name.startswith("AWS_")}
+    s3 = boto3.client(
+        "s3",
+        aws["AWS_DEFAULT_REGION"],
+        endpoint_url=aws["AWS_ENDPOINT_URL"],
+        verify=aws["AWS_CA_BUNDLE"],
+        aws_access_key_id=aws["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=aws["AWS_SECRET_ACCESS_KEY"],
+    )
+    for number in numbers:
+        body = io.BytesIO()
+        Image.new("RGB", (number, 60), "teal").save(body, "PNG")
+        metadata = {"entity-type": "person", "entity-id": str(number)}
+        s3.put_object(
+            Bucket=exports["UploadBucketName"], Key=f"{folder}/{number}.png", Body=body.getvalue(), Metadata=metadata
+        )
+
+
+def test_with_120_uploads_every_statement_is_true_and_the_newest_is_in_view(
+    page: Page, exports: Mapping[str, str]
+) -> None:
+    uploads = page.get_by_role("region", name="Uploads")
+    put_many(exports, [1])
+    expect(card_of(page, "person 1")).to_contain_text(pixels(1, 60))
+    put_many(exports, range(301, 420))
+    newest = upload_of(page, "many/419.png")
+    expect(newest).to_be_in_viewport()
+    expect(newest).not_to_contain_text("no target")
+    expect(newest).to_have_attribute("data-state", "stored", timeout=2 * SETTLES)
+    moving = page.locator("#uploads > :is([data-state=queued], [data-state=working])")
+    expect(moving).to_have_count(0, timeout=2 * SETTLES)
+
+    expect(newest).to_be_in_viewport()
+    expect(newest).to_contain_text("for person 419")
+    expect(card_of(page, "person 1")).to_contain_text(pixels(1, 60))
+    expect(card_of(page, "person 419")).to_contain_text(pixels(419, 60))
+    assert uploads.get_by_role("list", name="Uploads").locator("> li").count() == 60
+    stored = int(page.locator("#outcomes").inner_text().split(" stored")[0].split()[-1].replace(",", ""))
+    assert stored >= 120
+    assert stored + others_of(page) == int(page.locator("#count-uploads").inner_text())
+    assert page.get_by_role("row").count() == 51, "the head and the latest 50 items"
+    expect(page.get_by_role("row", name="person#419")).to_contain_text("many/419.png")
+    assert page.evaluate("document.documentElement.scrollWidth") == 1360
+
+
+def others_of(page: Page) -> int:
+    """How many uploads ended in another way than stored, or wait, by the page's own summary."""
+    parts = page.locator("#outcomes").inner_text().split(" · ")
+    ended = sum(int(part.split()[0]) for part in parts if not part.endswith(("stored", "in the queue")))
+    return ended + page.locator("#uploads > [data-state=deferred], #uploads > [data-state=crashed]").count()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from image_ingest.events import format_notification
 from image_ingest.upload import Upload
 from sandbox.aws import LogLine, QueuedMessage
 from sandbox.page.folder import plan_folder
-from sandbox.page.tracker import SILENCE, ImagePut, UploadTracker, parse_target
+from sandbox.page.tracker import SHOWN, SILENCE, TRACKED, ImagePut, UploadTracker, parse_target
 
 NOW = 1_000_000.0
 BODY = format_notification(Upload("bucket", "ada.jpg", "v1", event_time="1970-01-12T13:46:39.000Z"))
@@ -33,7 +33,7 @@ def test_an_upload_goes_from_the_queue_through_the_function_to_superoffice_and_t
     assert told(tracker)["state"] == "queued"
     tracker.observe([message(1)], [], [], NOW + 1)
     assert told(tracker)["state"] == "working"
-    tracker.observe([], [line("stored", NOW + 2)], [ImagePut(NOW + 1.8, "person#1", 200)], NOW + 2.1)
+    tracker.observe([], [line("stored", NOW + 2)], [ImagePut(NOW + 1.8, "person#1")], NOW + 2.1)
     upload = told(tracker)
     assert (upload["state"], upload["blob_id"], upload["attempts"]) == ("stored", 101, 1)
     assert upload["times"] == {
@@ -63,18 +63,47 @@ def test_a_copy_that_is_stored_settles_the_upload_while_its_message_still_waits(
     assert told(tracker)["state"] == "working"
     tracker.observe([message(1)], [line("stored", NOW + 2, name="m2")], [], NOW + 2)
     assert told(tracker)["state"] == "stored"
-    assert tracker.is_stored("v1")
+    assert tracker.is_done("v1")
 
 
 def test_a_worker_is_dead_when_it_was_killed_or_was_silent_for_longer_than_lambda_lets_it_live() -> None:
     tracker = UploadTracker()
     tracker.observe([message(1)], [], [], NOW)
     assert told(tracker, NOW + SILENCE)["state"] == "working"
-    assert told(tracker, NOW + SILENCE + 1)["state"] == "died"
+    assert told(tracker, NOW + SILENCE + 1)["state"] == "crashed"
     tracker.killed_at = NOW + 1
-    assert told(tracker, NOW + 1)["state"] == "died"
+    assert told(tracker, NOW + 1)["state"] == "crashed"
     tracker.observe([message(2)], [], [], NOW + 720)
     assert told(tracker, NOW + 721)["state"] == "working", "the next worker lives"
+
+
+def test_memory_and_document_stay_small_with_many_uploads() -> None:
+    tracker = UploadTracker()
+    for number in range(TRACKED + 2000):
+        ended = LogLine(NOW + number, f"m{number}", "stored", f"{number}.jpg", f"v{number}", "person#1", None, 1, 500)
+        tracker.observe([], [ended], [ImagePut(NOW + number, f"person#{number}")], NOW + number)
+    shown = tracker.describe_uploads(NOW)
+    assert [upload["key"] for upload in shown[:2]] == [f"{TRACKED + 1999}.jpg", f"{TRACKED + 1998}.jpg"]
+    assert len(shown) == SHOWN
+    assert tracker.count_outcomes() == {"stored": TRACKED + 2000, "total": TRACKED + 2000}
+    assert tracker.find_key("v1999") is None
+    assert tracker.find_key("v2000") == "2000.jpg"
+    assert max(len(kept) for kept in vars(tracker).values() if isinstance(kept, dict)) <= 4 * TRACKED
+
+
+def test_a_replay_changes_the_count_of_outcomes() -> None:
+    tracker = UploadTracker()
+    tracker.observe([], [line("rejected", NOW, code="image.unreadable")], [], NOW)
+    tracker.observe([], [line("stored", NOW + 1, name="m2")], [], NOW + 1)
+    assert tracker.count_outcomes() == {"rejected": 0, "stored": 1, "total": 1}
+
+
+def test_a_target_is_not_called_missing_before_anything_is_known_about_it() -> None:
+    tracker = UploadTracker()
+    tracker.observe([message(0, visible=True)], [], [], NOW)
+    assert not told(tracker)["target_known"]
+    tracker.observe([], [line("stored", NOW)], [], NOW)
+    assert told(tracker)["target_known"]
 
 
 def test_calls_to_image_endpoints_name_their_target() -> None:
