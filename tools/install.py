@@ -20,7 +20,7 @@ if sys.version_info[:2] < OLDEST_PYTHON:
     sys.exit("Python 3.11 or later is needed. Name one: make PYTHON=/path/to/python3 …")
 
 from layers.build import BuildFailed, runtime_python  # noqa: E402  # an older Python cannot import it
-from tools import chromium  # noqa: E402
+from tools.chromium import install_chromium, is_chromium_present  # noqa: E402
 from tools.commands import (  # noqa: E402
     ENVIRONMENTS,
     ROOT,
@@ -29,6 +29,7 @@ from tools.commands import (  # noqa: E402
     install_packages,
     make_environment,
 )
+from tools.webapi import install_webapi, is_webapi_present  # noqa: E402
 
 _UV = "uv==0.13.9"
 _REQUIRED = "--required"
@@ -64,6 +65,24 @@ class Packages:
         return hashlib.sha256("\n".join(_lines_of(self.requirements)).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Tool:
+    """Something that pip alone cannot install; each of both functions raises as those of Packages do."""
+
+    about: str
+    folder: Path
+    check: Callable[[], bool]
+    set_up: Callable[[], None]
+
+    def is_present(self, _name: str) -> bool:
+        """Whether nothing has to be installed."""
+        return self.check()
+
+    def install(self, _name: str) -> None:
+        """Raises Unavailable."""
+        self.set_up()
+
+
 def _lines_of(requirements: Iterable[str], folder: Path = ROOT) -> Iterator[str]:
     """The requirements, with those of the files that they name."""
     for requirement in requirements:
@@ -96,18 +115,21 @@ PACKAGES = {
         "Lambda's runtime client", ENVIRONMENTS / "lambda", ("awslambdaric==4.2.2",), _find_lambda_python
     ),
 }
-_CHROMIUM = "chromium"
-NAMES = (*PACKAGES, _CHROMIUM)
+TOOLS: dict[str, Packages | Tool] = {
+    **PACKAGES,
+    "chromium": Tool("Chromium", ENVIRONMENTS / "chromium", is_chromium_present, install_chromium),
+    "webapi": Tool("SuperOffice's JavaScript client", ENVIRONMENTS / "webapi", is_webapi_present, install_webapi),
+}
 
 
 def install_all(names: Iterable[str]) -> list[str]:
     """Installs what is missing, two at a time; why something stays missing. Raises InstallationFailed."""
-    missing = [name for name in names if not _is_present(name)]
+    missing = [name for name in names if not TOOLS[name].is_present(name)]
     if not missing:
         return []
-    about = ", ".join(PACKAGES[name].about if name in PACKAGES else "Chromium" for name in missing)
+    about = ", ".join(TOOLS[name].about for name in missing)
     print(f"Installing once, which takes a minute or more: {about}.", file=sys.stderr, flush=True)
-    folders = [list(group) for _, group in groupby(missing, key=_folder_of)]
+    folders = [list(group) for _, group in groupby(missing, key=lambda name: TOOLS[name].folder)]
     with ThreadPoolExecutor(2) as pool:
         return [reason for reasons in pool.map(_install_in_turn, folders) for reason in reasons]
 
@@ -116,28 +138,17 @@ def _install_in_turn(names: Iterable[str]) -> list[str]:
     reasons = []
     for name in names:
         try:
-            if name in PACKAGES:
-                PACKAGES[name].install(name)
-            else:
-                chromium.install_chromium()
+            TOOLS[name].install(name)
         except Unavailable as reason:
             reasons.append(str(reason))
     return reasons
 
 
-def _is_present(name: str) -> bool:
-    return PACKAGES[name].is_present(name) if name in PACKAGES else chromium.is_chromium_present()
-
-
-def _folder_of(name: str) -> Path:
-    return PACKAGES[name].folder if name in PACKAGES else ENVIRONMENTS / name
-
-
 def main(arguments: list[str]) -> int:
     """The exit status: 0 done, 1 something is missing, 2 wrong usage."""
     names = [argument for argument in arguments if argument != _REQUIRED]
-    if not names or not set(names) <= set(NAMES):
-        print(f"Usage: python3 -m tools.install [{_REQUIRED}] NAME…, of: {', '.join(NAMES)}", file=sys.stderr)
+    if not names or not set(names) <= TOOLS.keys():
+        print(f"Usage: python3 -m tools.install [{_REQUIRED}] NAME…, of: {', '.join(TOOLS)}", file=sys.stderr)
         return 2
     try:
         reasons = install_all(names)

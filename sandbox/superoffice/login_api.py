@@ -33,7 +33,7 @@ def make_login_api(state: State, address: Callable[[], str]) -> Blueprint:
             return _describe_unknown(state, name)
         return jsonify(_describe_tenant(state, address()))
 
-    @api.post("/Login/api/PartnerSystemUser/Authenticate")
+    @api.post("/login/api/partnersystemuser/authenticate")
     def authenticate() -> Response:
         content = request.get_json(silent=True) or {}
         reason = state.refuse_logins or _find_refusal(state, content)
@@ -46,11 +46,27 @@ def make_login_api(state: State, address: Callable[[], str]) -> Blueprint:
     def get_keys() -> Response:
         return jsonify({"keys": [_publish_key(name) for name in state.published_keys]})
 
+    @api.get("/login/.well-known/openid-configuration")
+    def get_configuration() -> Response:
+        return jsonify(_describe_login(address()))
+
     @api.post("/login/common/oauth/tokens")
     def get_tokens() -> Response:
         return _renew_token(state)
 
     return api
+
+
+def _describe_login(address: str) -> dict[str, Any]:
+    return {
+        "issuer": "https://sod.superoffice.com",
+        "authorization_endpoint": f"{address}/login/common/oauth/authorize",
+        "token_endpoint": f"{address}/login/common/oauth/tokens",
+        "jwks_uri": f"{address}/login/.well-known/jwks",
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    }
 
 
 def locate_api(state: State, address: str) -> str:

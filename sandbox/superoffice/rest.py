@@ -14,15 +14,21 @@ from flask import Blueprint, Request, Response, request
 from sandbox.superoffice.state import State
 
 _XML_TYPES = ("application/xml", "text/xml")
-_ONSITE = "/SuperOffice/api"
+_ONSITE = "/superoffice/api"
 _ONLINE = "/online<int:host>/<tenant>/api"
 
 
+Content = Mapping[str, Any] | list[dict[str, Any]] | str | int | None
+
+
 def add_route(api: Blueprint, state: State, path: str, view: Any, methods: Sequence[str]) -> None:
-    """Serves `view(state, **path arguments)` under the onsite and the Online address, for valid credentials only."""
+    """Serves `view(state, **path arguments)` under the onsite and the Online address, for valid credentials only.
+
+    Paths are not case-sensitive: the stand-in turns them into lower case before it looks for a route.
+    """
     for base, online in ((_ONSITE, False), (_ONLINE, True)):
         api.add_url_rule(
-            base + path,
+            base + path.lower(),
             f"{'online' if online else 'onsite'}_{view.__name__}",
             _require_credential(state, view, online=online),
             methods=methods,
@@ -30,7 +36,7 @@ def add_route(api: Blueprint, state: State, path: str, view: Any, methods: Seque
         )
 
 
-def make_document(content: Mapping[str, Any] | int, status: int = 200) -> Response:
+def make_document(content: Content, status: int = 200) -> Response:
     """The content as JSON or XML, whichever the call accepts."""
     wanted = _read_accept()
     text = f'<?xml version="1.0" encoding="utf-8"?>{_to_xml(content)}' if wanted in _XML_TYPES else json.dumps(content)
@@ -83,7 +89,9 @@ def _read_accept() -> str:
     return accepted if accepted in ("text/json", *_XML_TYPES) else "application/json"
 
 
-def _to_xml(content: Mapping[str, Any] | int) -> str:
+def _to_xml(content: Content) -> str:
     if isinstance(content, int):
         return f'<int xmlns="http://schemas.microsoft.com/2003/10/Serialization/">{content}</int>'
+    if not isinstance(content, Mapping):
+        return f"<Result>{escape(json.dumps(content))}</Result>"
     return "<Result>" + "".join(f"<{k}>{escape(str(v))}</{k}>" for k, v in content.items()) + "</Result>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from bisect import bisect_left
 from itertools import islice, takewhile
@@ -9,9 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from flask import Flask
+from PIL import Image
 from werkzeug.wrappers import Request, Response
 
 from sandbox.http_server import Server
+from sandbox.superoffice.agents_api import make_agents_api
 from sandbox.superoffice.faults import Fault
 from sandbox.superoffice.image_api import make_image_api
 from sandbox.superoffice.keys import get_certificate, get_private_pem
@@ -39,6 +42,7 @@ class StandIn:
         app = Flask("superoffice-stand-in")
         app.url_map.merge_slashes = False
         app.register_blueprint(make_image_api(self.state))
+        app.register_blueprint(make_agents_api(self.state))
         app.register_blueprint(make_lookups(self.state, self.directory))
         app.register_blueprint(make_login_api(self.state, lambda: self.url))
         self._app = app
@@ -177,6 +181,11 @@ class StandIn:
         with self.state.lock:
             return len(self.state.pictures) - len(self.state.deleted_pictures & self.state.pictures.keys())
 
+    def set_picture(self, entity: str, entity_id: int, data: bytes, content_type: str = "image/jpeg") -> int:
+        """A person sets the picture in SuperOffice's own client; returns its blob id."""
+        with Image.open(io.BytesIO(data)) as picture:
+            return self.state.store(entity, entity_id, data, content_type, picture.size)
+
     # --- calls -------------------------------------------------------------------------------------------------------
 
     @property
@@ -292,6 +301,7 @@ class StandIn:
 
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = Request(environ)
+        environ["PATH_INFO"] = environ["PATH_INFO"].lower()
         call = Call(time.monotonic(), request.method, request.path, dict(request.headers))
         with self.state.lock:
             call.at = time.monotonic()

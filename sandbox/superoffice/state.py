@@ -7,9 +7,11 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sandbox.superoffice.faults import Faults
 
+NoPicture = Literal["properties", "{}", '""', "null", ""]  # what ImageInfo returns for a record without a picture
 ENTITIES = ("person", "project", "contact", "product")
 TICKET_SECONDS = 6 * 3600.0
 _MOST_CALLS = 100_000
@@ -78,7 +80,9 @@ class State:
     highest_known_id: int = 1_000_000
     unknown_status: int = 404  # unknown ids of every entity but person, which give 400
     refusal_status: int = 401  # or 403: the response to a credential that is not accepted
-    keeps_blob_ids: bool = False
+    keeps_blob_ids: bool = False  # a second PUT keeps the blob id, instead of changing it
+    no_picture: NoPicture = "properties"
+    omits_persons_without_image: bool = False  # in GetPersonImages, which otherwise lists them with empty ImageData
     clock_offset: float = 0.0
     token_seconds: float = 3600.0
     unknown_tenant_status: int = 200  # with the state Unknown; or 404
@@ -114,10 +118,11 @@ class State:
     def store(self, entity: str, entity_id: int, data: bytes, content_type: str, size: tuple[int, int]) -> int:
         """Stores a picture and returns its blob id."""
         with self.lock:
-            kept = self.pictures[entity, entity_id] = self.pictures.pop((entity, entity_id), [])
-            if not (kept and self.keeps_blob_ids):
+            shown = self.get_picture(entity, entity_id)
+            if shown is None or not self.keeps_blob_ids:
                 self.blob_ids += 1
-            blob_id = kept[-1].blob_id if kept and self.keeps_blob_ids else self.blob_ids
+            blob_id = shown.blob_id if shown and self.keeps_blob_ids else self.blob_ids
+            kept = self.pictures[entity, entity_id] = self.pictures.pop((entity, entity_id), [])
             kept.append(StoredPicture(blob_id, data, content_type, *size, self.now()))
             self.deleted_pictures.discard((entity, entity_id))
             return blob_id

@@ -16,7 +16,7 @@ from PIL import Image
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
 from image_ingest.settings import SuperOfficeSettings
-from image_ingest.superoffice import Calls, SecretSource, SuperOffice
+from image_ingest.superoffice import Calls, ImageInfo, SecretSource, SuperOffice
 from image_ingest.superoffice.pacing import Pacer
 from image_ingest.target import Target
 from image_ingest.timing import Timing
@@ -100,6 +100,14 @@ class Worker:
     ) -> int:
         """Uploads the picture; answers its blob id."""
         return self.client.put_image(target, image or picture(), Deadline(seconds), calls or Calls())
+
+    def image_info(self, target: Target = PERSON, *, seconds: float = 30) -> ImageInfo | None:
+        """What SuperOffice says of the picture that the record shows."""
+        return self.client.image_info(target, Deadline(seconds), Calls())
+
+    def delete(self, target: Target = PERSON, *, seconds: float = 30, calls: Calls | None = None) -> bool:
+        """Deletes the record's picture; False if there was none."""
+        return self.client.delete_image(target, Deadline(seconds), calls or Calls())
 
 
 @pytest.fixture(name="so")
