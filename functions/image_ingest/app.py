@@ -25,7 +25,7 @@ from image_ingest.events import (
     parse_message,
 )
 from image_ingest.outcome import Result
-from image_ingest.picture import warm_up
+from image_ingest.picture import probe_decoder, warm_up
 from image_ingest.settings import InvalidSettings
 from image_ingest.timing import Timing
 from image_ingest.upload import Delivery
@@ -114,6 +114,8 @@ def _handle_direct(worker: Worker, items: Sequence[WorkItem], invocation: Invoca
     """Answers the caller of an invocation with an S3 notification or EventBridge event."""
     worker.report.correlate(invocation.request_id)
     delivery = Delivery(invocation.request_id)
+    if not items:
+        worker.report.decoder(confined=probe_decoder(invocation.deadline))
     results = [worker.ingest.handle(item, delivery, invocation.deadline).result for item in items]
     deferred = [result for result in results if result.outcome == "deferred"]
     if deferred:

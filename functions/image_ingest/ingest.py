@@ -282,6 +282,7 @@ def _make_picture(preparation: Preparation, settings: PictureSettings, attempt: 
         picture = preparation.make_picture(settings, attempt.deadline)
     finally:
         attempt.measures.picture_milliseconds = (time.perf_counter() - began) * 1000
+        attempt.measures.confined = preparation.is_confined
     attempt.measures.source_format = picture.source_format
     return picture
 

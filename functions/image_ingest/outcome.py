@@ -37,4 +37,5 @@ class Measures:
     uploaded_bytes: int | None = None
     picture_milliseconds: float | None = None
     milliseconds: float = 0.0
+    confined: bool | None = None  # whether the kernel filtered the system calls of the decoding process
     where: str | None = None  # file and line of an error in the function itself

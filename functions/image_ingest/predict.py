@@ -99,6 +99,8 @@ class _WithoutBytes:
 class _SoundPicture:
     """The preparation of a picture that was sound before."""
 
+    is_confined = None
+
     def __init__(self) -> None:
         self.file = BytesIO()
 

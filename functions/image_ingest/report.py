@@ -10,6 +10,10 @@ from image_ingest.superoffice import Calls
 
 NAMESPACE = "SuperOfficeImageIngest"
 _FAILURES = frozenset({"rejected", "deferred"})
+_UNCONFINED = (
+    "The kernel refuses the filter of system calls for the processes that decode pictures. Pictures are decoded without"
+    " it: docs/threats.md says what it prevents."
+)
 
 
 class Report:
@@ -17,6 +21,7 @@ class Report:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self._warned_of: set[str] = set()
 
     def correlate(self, identity: str) -> None:
         """The SQS message id or request id that the following log lines carry."""
@@ -24,12 +29,23 @@ class Report:
 
     def upload(self, result: Result, measures: Measures, calls: Calls) -> None:
         """The closing line and the metrics of one upload."""
+        if measures.confined is False:
+            self._warn_once(_UNCONFINED)
         self._log(result, measures, calls)
         _count(result, measures, calls)
 
     def warn(self, message: str) -> None:
         """Something that an operator should know and that stops nothing."""
         self._logger.warning(message)
+
+    def decoder(self, *, confined: bool | None) -> None:
+        """The line that answers a probe: whether decoding processes are confined, None if none starts."""
+        self._logger.info("decoder", extra={"confined": confined})
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warned_of:
+            self._warned_of.add(message)
+            self.warn(message)
 
     def _log(self, result: Result, measures: Measures, calls: Calls) -> None:
         target = f"{result.entity_type}#{result.entity_id}" if result.entity_type else None

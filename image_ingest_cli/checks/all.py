@@ -12,6 +12,7 @@ _CHECKS: dict[str, Check] = {
     "stack": function.check_stack,
     "settings": function.check_settings,
     "function": function.check_function,
+    "decoder": function.check_decoder,
     "version": function.check_version,
     "picture formats": function.check_formats,
     "concurrency": function.check_concurrency,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 from image_ingest import __version__
@@ -41,6 +46,28 @@ def check_function(stack: Stack) -> str:
     if "FunctionError" in response:
         raise CheckFailed(f"The function fails: {payload[:300]}", "Correct the parameter that it names, deploy again.")
     return "responds"
+
+
+def check_decoder(stack: Stack) -> str:
+    """The function decodes a picture, in a process whose system calls the kernel filters."""
+    response = stack.client("lambda").invoke(
+        FunctionName=stack.function_name, Payload=b'{"Records": []}', LogType="Tail"
+    )
+    log = base64.b64decode(response.get("LogResult", "")).decode(errors="replace")
+    entry = _find_entry(log.splitlines(), "decoder")
+    if entry is None:
+        raise CheckFailed(
+            "The function's log does not say whether it decodes pictures.",
+            "Deploy the version of this command line, with a log level of INFO.",
+        )
+    if entry.get("confined") is None:
+        raise CheckFailed("The function decodes no picture.", "Read its log, then deploy again.")
+    if not entry["confined"]:
+        raise CheckFailed(
+            "The function decodes pictures, but its kernel refuses the filter of system calls.",
+            "Nothing, if everybody who may upload is trusted. Otherwise read docs/threats.md, and report it.",
+        )
+    return "isolated, its system calls are filtered"
 
 
 def check_version(stack: Stack) -> str:
@@ -102,6 +129,16 @@ def _check_decoders(names: list[str], stack: Stack) -> str:
             f"The layer is not built for {machine}: {others[0]}", "Run sam build with the Architecture that you deploy."
         )
     return "all available"
+
+
+def _find_entry(lines: Sequence[str], message: str) -> Mapping[str, Any] | None:
+    """The last log entry with this message."""
+    for line in reversed(lines):
+        with suppress(ValueError):
+            entry = json.loads(line[max(line.find("{"), 0) :])
+            if isinstance(entry, dict) and entry.get("message") == message:
+                return entry
+    return None
 
 
 def _endpoint(stack: Stack) -> str:

@@ -451,6 +451,8 @@ def _record(identity: UploadIdentity) -> dict[str, Any]:
 class Preparation:
     """A picture that is not decoded: its bytes say how that ends."""
 
+    is_confined = None
+
     def __init__(self, world: World) -> None:
         self._world = world
         self.file = BytesIO()

@@ -28,6 +28,15 @@ def values(blob: dict[str, Any]) -> dict[str, Any]:
     return {metric["Name"]: (blob[metric["Name"]][0], metric["Unit"]) for metric in directive["Metrics"]}
 
 
+def test_a_kernel_that_refuses_the_filter_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
+    reporting = report("unconfined")
+    for confined in (True, None, False, False):
+        reporting.upload(STORED, Measures(confined=confined), Calls())
+    warnings = [line["message"] for line in printed(capsys) if line.get("level") == "WARNING"]
+    assert len(warnings) == 1
+    assert "docs/threats.md" in warnings[0]
+
+
 STORED = Result("stored", "b", "k", "v", "person", 7, 59)
 REFUSED = Result("rejected", "b", "k", "v", "person", 7, None, "superoffice.bad-request", "SuperOffice: Kari Nordmann")
 

@@ -13,11 +13,11 @@ from image_ingest.picture.formats import HEAD_BYTES, identify_format
 from image_ingest.picture.picture import Picture
 
 if TYPE_CHECKING:
-    from image_ingest.picture.preparation import Preparation, prepare, stop, warm_up
+    from image_ingest.picture.preparation import Preparation, prepare, probe_decoder, stop, warm_up
 
-__all__ = ["HEAD_BYTES", "Picture", "Preparation", "identify_format", "prepare", "stop", "warm_up"]
+__all__ = ["HEAD_BYTES", "Picture", "Preparation", "identify_format", "prepare", "probe_decoder", "stop", "warm_up"]
 
-_DECODING = ("Preparation", "prepare", "stop", "warm_up")
+_DECODING = ("Preparation", "prepare", "probe_decoder", "stop", "warm_up")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,16 +6,17 @@ all memory (docs/threats.md).
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from hashlib import file_digest
 from io import BufferedRandom
 
 from image_ingest.deadline import Deadline
-from image_ingest.errors import CATALOGUE, Deferred, Rejected
+from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
 from image_ingest.picture.formats import HEAD_BYTES, identify_format
 from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
 from image_ingest.picture.picture import Picture
@@ -26,6 +27,7 @@ RUNTIME_BYTES = 160 * MIB  # Lambda's Python, boto3, Pillow and this function, b
 LEAST_MEMORY = 16 * MIB
 CPU_SECONDS = 4  # twice what the largest accepted pictures take; a stall ends here
 WALL_SECONDS = 20.0  # the same for a worker with a small share of a core
+_SMALLEST_PICTURE = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")  # a GIF of one white pixel
 DECODER = ForkServer("image_ingest.picture.decoder")
 
 
@@ -79,6 +81,15 @@ def prepare(source: bytes, settings: PictureSettings, deadline: Deadline, server
     with closing(Preparation(server)) as preparation:
         preparation.file.write(source)
         return preparation.make_picture(settings, deadline)
+
+
+def probe_decoder(deadline: Deadline, server: ForkServer = DECODER) -> bool | None:
+    """Decodes a picture of its own: whether the kernel confined the process, None if it did not decode the picture."""
+    with suppress(IngestError), closing(Preparation(server)) as preparation:
+        preparation.file.write(_SMALLEST_PICTURE)
+        preparation.make_picture(PictureSettings(), deadline)
+        return preparation.is_confined
+    return None
 
 
 def warm_up() -> None:

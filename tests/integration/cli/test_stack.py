@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.checks.finding import run_check
-from image_ingest_cli.checks.function import check_concurrency
+from image_ingest_cli.checks.function import check_concurrency, check_decoder
 from sandbox.aws import REGION
 from tests.support.cli_sandbox import CliSandbox
 from tests.support.stack import photo
@@ -25,6 +26,7 @@ def _findings(sandbox: CliSandbox, expect: int) -> dict[str, Any]:
 def test_the_doctor_finds_a_sound_stack(sandbox: CliSandbox) -> None:
     findings = _findings(sandbox, expect=0)
     assert all(finding["ok"] for finding in findings.values())
+    assert findings["decoder"]["detail"] == "isolated, its system calls are filtered"
     assert findings["secret"]["detail"] == f"valid, Basic for {sandbox.superoffice.api(online=False)}"
 
 
@@ -58,6 +60,39 @@ def test_the_doctor_compares_the_accounts_quota(account: int, reserved: int | No
     finding = run_check("concurrency", check_concurrency, stack)
     assert finding.ok == (text is None)
     assert text is None or (text in finding.detail and finding.fix)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('{"level":"INFO","message":"decoder","confined":true}', None),
+        ('2026-11-27 INFO {"message":"decoder","confined":true}', None),
+        ('{"message":"decoder","confined":false}', "refuses the filter"),
+        ('{"message":"decoder","confined":null}', "decodes no picture"),
+        ("START RequestId: 1", "does not say"),
+    ],
+)
+def test_the_doctor_asks_the_function_about_its_decoder(line: str, text: str | None) -> None:
+    stack = cast("Stack", _Logged(f"START\n{line}\nREPORT Duration: 3 ms\n"))
+    finding = run_check("decoder", check_decoder, stack)
+    assert finding.ok == (text is None)
+    assert text is None or (text in finding.detail and finding.fix)
+
+
+class _Logged:
+    """A stack whose function logs this when it is invoked."""
+
+    function_name = "function"
+
+    def __init__(self, log: str) -> None:
+        self._log = log
+
+    def client(self, _service: str) -> Any:
+        return self
+
+    def invoke(self, **request: Any) -> dict[str, str]:
+        assert request == {"FunctionName": "function", "Payload": b'{"Records": []}', "LogType": "Tail"}
+        return {"LogResult": base64.b64encode(self._log.encode()).decode()}
 
 
 class _Account:

@@ -13,7 +13,7 @@ import pytest
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Rejected
-from image_ingest.picture import Preparation, prepare
+from image_ingest.picture import Preparation, prepare, probe_decoder
 from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
 from image_ingest.settings import PictureSettings
 from tests.pictures.attacks import ATTACKS
@@ -89,3 +89,12 @@ def test_where_the_kernel_refuses_the_filter_pictures_are_stored_all_the_same() 
             confined.append(preparation.is_confined)
         decoder.stop()
     assert confined == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("decoder", "confined"), [("tests.pictures.hostile", True), ("tests.pictures.refusing", False), ("missing", None)]
+)
+def test_a_probe_tells_whether_the_kernel_filters(decoder: str, confined: bool | None) -> None:
+    server = ForkServer(decoder)
+    assert probe_decoder(Deadline(30), server) is confined
+    server.stop()
