@@ -22,4 +22,12 @@ class Timing:
     aws_connect: float = 3.0
     aws_read: float = 10.0
 
+    superoffice_connect: float = 5.0
     superoffice_exchange: float = 30.0  # one call, from the connection to the response's last byte
+    # An older connection may have been dropped on the way, without either end noticing.
+    superoffice_idle: float = 30.0
+    superoffice_resend_pauses: tuple[float, ...] = (0.5, 1.0)
+    least_for_resend: float = 2.0  # after the pause
+    renewal_pause: float = 60.0  # after a renewal that did not help, before the same credential is renewed again
+    longest_tenant_pause: float = 900.0  # a tenant that is not running may run again long before its ValidUntil
+    undated_address: float = 600.0  # for which an address is kept whose ValidUntil is missing or past

@@ -47,7 +47,7 @@ def build_worker(
         settings=settings,
         objects=Objects(session.client("s3", config=config)),
         ledger=Ledger(Table(session.client("dynamodb", config=config), settings.ledger_table)),
-        superoffice=SuperOffice(settings.superoffice, secret, timing=timing),
+        superoffice=SuperOffice(settings.superoffice, secret, timing=timing, warn=report.warn),
         dead_letters=DeadLetters(sqs, settings.dead_letter_queue_url),
         report=report,
         timing=timing,

@@ -4,7 +4,8 @@ from image_ingest.superoffice.address import is_loopback
 from image_ingest.superoffice.client import ApiRequest, SuperOffice
 from image_ingest.superoffice.connection import Response
 from image_ingest.superoffice.responses import ImageInfo, describe_response
-from image_ingest.superoffice.secret_schema import SCHEMES, ParsedSecret, Secret, parse_secret
+from image_ingest.superoffice.secret_parser import ParsedSecret, parse_secret
+from image_ingest.superoffice.secret_schema import SCHEMES, Secret
 from image_ingest.superoffice.secret_source import SecretSource
 from image_ingest.superoffice.transport import Calls
 

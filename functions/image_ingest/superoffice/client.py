@@ -24,7 +24,8 @@ from image_ingest.superoffice.responses import (
     read_deletion,
     read_image_info,
 )
-from image_ingest.superoffice.secret_schema import Secret, SystemUser, parse_secret
+from image_ingest.superoffice.secret_parser import parse_secret
+from image_ingest.superoffice.secret_schema import Secret, SystemUser
 from image_ingest.superoffice.secret_source import SecretSource
 from image_ingest.superoffice.tenant import Tenant
 from image_ingest.superoffice.transport import Calls, Transport
@@ -74,8 +75,8 @@ class _Access:
     ) -> None:
         self.secret = secret
         self.transport = Transport(secret.ca_bundle, pacer, timing, clock, sleep)
-        self.tenant = Tenant(secret, self.transport, clock)
-        self.credentials = create_credential_source(secret, self.transport, clock)
+        self.tenant = Tenant(secret, self.transport, timing, clock)
+        self.credentials = create_credential_source(secret, self.transport, timing, clock)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-_CONNECT_SECONDS = 5.0
-_IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without either end noticing
+from image_ingest.timing import Timing
+
 _BODY_LIMIT = 65_536  # bytes; the longest expected response, a key set, is far shorter
 _SEND_PIECE = 16_384  # bytes; one TLS record, so that one wait sends it
 
@@ -69,10 +69,15 @@ class TimedOut(Lost):
 
 @dataclass(frozen=True)
 class _Exchange:
-    """What connections need to know of the exchange under way: when it must end, and what to call for sent bytes."""
+    """What a connection must know of the exchange under way.
+
+    `end` is in seconds of time.monotonic; `on_sent` is called each time bytes were sent; a connection that was idle for
+    `idle_limit` seconds, by `clock` or by time.monotonic, is not used again.
+    """
 
     end: float
     on_sent: Callable[[], None]
+    idle_limit: float
     clock: Callable[[], float]
 
     @property
@@ -94,10 +99,11 @@ def create_tls_context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 class Connections:
-    """The open connections of one secret; they are reused until they have been idle for 30 s."""
+    """The open connections of one secret; they are reused until they have been idle for too long."""
 
-    def __init__(self, ca_bundle: str | None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, ca_bundle: str | None, timing: Timing, clock: Callable[[], float]) -> None:
         self._ca_bundle = ca_bundle
+        self._timing = timing
         self._clock = clock
         self._plain = _Adapter(None)
 
@@ -106,7 +112,7 @@ class Connections:
 
         Raises NotConnected, Lost, TimedOut.
         """
-        exchange = _Exchange(time.monotonic() + seconds, on_sent, self._clock)
+        exchange = _Exchange(time.monotonic() + seconds, on_sent, self._timing.superoffice_idle, self._clock)
         token = _exchange.set(exchange)
         try:
             return self._read_response(request, seconds)
@@ -121,7 +127,7 @@ class Connections:
     def _read_response(self, request: Request, seconds: float) -> Response:
         prepared = requests.Request(request.method, request.url, dict(request.headers), data=request.body).prepare()
         adapter = self._verifying if request.url.startswith("https:") else self._plain
-        timeout = (min(_CONNECT_SECONDS, seconds), seconds)
+        timeout = (min(self._timing.superoffice_connect, seconds), seconds)
         sent = adapter.send(prepared, stream=True, timeout=timeout, proxies=_find_proxies(request.url))
         with closing(sent) as response:
             body = response.raw.read(_BODY_LIMIT + 1, decode_content=True)
@@ -188,7 +194,8 @@ class _TimedConnection(HTTPConnection):
 
     def close_if_idle(self) -> None:
         """Closes the connection if it was idle for too long, so that the next request opens a new one."""
-        if any(now - then >= _IDLE_SECONDS for now, then in zip(_read_clocks(), self._used_at, strict=True)):
+        limit = _exchange.get().idle_limit
+        if any(now - then >= limit for now, then in zip(_read_clocks(), self._used_at, strict=True)):
             self.close()
 
     def connect(self) -> None:

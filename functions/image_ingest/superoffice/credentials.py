@@ -6,7 +6,6 @@ import base64
 import math
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,11 +25,11 @@ from image_ingest.superoffice.secret_schema import (
     list_cookie_values,
 )
 from image_ingest.superoffice.transport import Calls, Transport
+from image_ingest.timing import Timing
 
 Clock = Callable[[], float]
 _TICKET_SECONDS = 6 * 3600 - 600  # a ticket expires after six hours without use; renewed ten minutes before
 _SHORTEST_TOKEN_SECONDS = 1200  # if expires_in is missing: the shortest lifetime that is documented
-_RENEWAL_PAUSE_SECONDS = 60  # after a renewal that did not help, the same credential is not renewed at once
 _HEADER_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -57,8 +56,9 @@ Obtain = Callable[[Deadline, Calls], Credential]
 class CredentialSource:
     """The current credential of one secret, obtained when needed and by one thread at a time."""
 
-    def __init__(self, obtain: Obtain, clock: Clock = time.time) -> None:
+    def __init__(self, obtain: Obtain, timing: Timing, clock: Clock) -> None:
         self._obtain = obtain
+        self._timing = timing
         self._clock = clock
         self._lock = threading.Lock()
         self._credential: Credential | None = None
@@ -87,7 +87,7 @@ class CredentialSource:
 
     def note_renewal_failed(self, credential: Credential) -> None:
         """A fresh credential was refused too, so renewing it again at once would not help."""
-        self._unrenewable = (credential, self._clock() + _RENEWAL_PAUSE_SECONDS)
+        self._unrenewable = (credential, self._clock() + self._timing.renewal_pause)
 
     def may_renew(self, credential: Credential) -> bool:
         """Whether a fresh credential may be accepted where this one was refused."""
@@ -95,14 +95,18 @@ class CredentialSource:
         return refused is not credential or self._clock() >= until
 
 
-def create_credential_source(secret: Secret, transport: Transport, clock: Clock = time.time) -> CredentialSource:
+def create_credential_source(secret: Secret, transport: Transport, timing: Timing, clock: Clock) -> CredentialSource:
     """The source of the credential that the secret describes."""
+    return CredentialSource(_prepare(secret, transport, clock), timing, clock)
+
+
+def _prepare(secret: Secret, transport: Transport, clock: Clock) -> Obtain:
     scheme = secret.scheme
     if isinstance(scheme, SystemUser):
-        return CredentialSource(_prepare_system_user(secret, scheme, transport, clock), clock)
+        return _prepare_system_user(secret, scheme, transport, clock)
     if isinstance(scheme, RefreshToken):
-        return CredentialSource(_prepare_refresh(secret, scheme, transport, clock), clock)
-    return CredentialSource(lambda _deadline, _calls: Credential(_build_headers(scheme)), clock)
+        return _prepare_refresh(secret, scheme, transport, clock)
+    return lambda _deadline, _calls: Credential(_build_headers(scheme))
 
 
 def _build_headers(scheme: Basic | Ticket | Bearer | Session) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from image_ingest.deadline import Deadline
@@ -13,9 +12,8 @@ from image_ingest.superoffice.connection import Request
 from image_ingest.superoffice.responses import build_unexpected, parse_timestamp, read_service_object
 from image_ingest.superoffice.secret_schema import Secret
 from image_ingest.superoffice.transport import Calls, Transport
+from image_ingest.timing import Timing
 
-_UNDATED_SECONDS = 600  # how long an address is kept whose ValidUntil is missing or past
-_LONGEST_PAUSE = 900  # seconds; a tenant that is not running may run again long before its ValidUntil
 _RUNNING = ("Running", "OnlineMaintenance")
 _MEANINGS = {
     "Deleted": "it was deleted; point the secret to another tenant",
@@ -31,9 +29,10 @@ _MEANINGS = {
 class Tenant:
     """The API's address, kept as long as SuperOffice says that it is valid."""
 
-    def __init__(self, secret: Secret, transport: Transport, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, secret: Secret, transport: Transport, timing: Timing, clock: Callable[[], float]) -> None:
         self._secret = secret
         self._transport = transport
+        self._timing = timing
         self._clock = clock
         self._lock = threading.Lock()
         self._api: str | None = None
@@ -83,9 +82,9 @@ class Tenant:
         if state.get("State") == "Unknown" and not state.get("Api"):
             raise _build_unknown_tenant(name, url)
         seconds = (parse_timestamp(state.get("ValidUntil")) or 0.0) - self._clock()
-        _check_running(state, seconds)
+        _check_running(state, min(seconds, self._timing.longest_tenant_pause))
         address = self._check_address(state.get("Api"))
-        self._valid_until = self._clock() + (seconds if seconds > 0 else _UNDATED_SECONDS)
+        self._valid_until = self._clock() + (seconds if seconds > 0 else self._timing.undated_address)
         return address
 
     def _check_address(self, api: object) -> str:
@@ -113,7 +112,7 @@ def _build_unknown_tenant(name: str, url: str) -> Deferred:
 
 
 def _check_running(state: dict[str, object], seconds: float) -> None:
-    """Raises Deferred `superoffice.unavailable`; `seconds`: how long SuperOffice says that the state is valid."""
+    """Raises Deferred `superoffice.unavailable`; `seconds`: after which the state should be requested again."""
     named = state.get("State")
     name = named if isinstance(named, str) and named.isalpha() and len(named) <= 40 else "unnamed"
     running = state.get("IsRunning", name in _RUNNING)
@@ -123,5 +122,5 @@ def _check_running(state: dict[str, object], seconds: float) -> None:
     raise Deferred(
         "superoffice.unavailable",
         f"The SuperOffice tenant is not running, its state is {name}{meaning}.",
-        retry_after=min(seconds, _LONGEST_PAUSE) if seconds > 0 else None,
+        retry_after=seconds if seconds > 0 else None,
     )

@@ -14,8 +14,6 @@ from image_ingest.superoffice.connection import Connections, Lost, NotConnected,
 from image_ingest.superoffice.pacing import Pacer
 from image_ingest.timing import Timing
 
-_RESEND_PAUSES = (0.5, 1.0)  # seconds
-_RESEND_NEEDS = 2.0  # seconds that must be left after the pause
 _MOMENTARY = frozenset({502, 503, 504})
 _CHANGING = frozenset({"PUT", "DELETE"})
 _USER_AGENT = f"superoffice-image-ingest/{__version__}"
@@ -49,15 +47,15 @@ class Transport:
         self._pacer = pacer
         self._timing = timing
         self._sleep = sleep
-        self._connections = Connections(ca_bundle, clock)
+        self._connections = Connections(ca_bundle, timing, clock)
 
     def send(self, request: Request, deadline: Deadline, calls: Calls) -> Response:
         """The response, after short retries of what a second try can solve at once.
 
         Raises Deferred `superoffice.unavailable` if there is none, `worker.out-of-time`.
         """
-        for pause in (*_RESEND_PAUSES, None):
-            resend = pause is not None and deadline.allows(pause + _RESEND_NEEDS)
+        for pause in (*self._timing.superoffice_resend_pauses, None):
+            resend = pause is not None and deadline.allows(pause + self._timing.least_for_resend)
             try:
                 response = self._exchange(request, deadline, calls)
             except NotConnected as failure:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from image_ingest.deadline import Deadline
 from image_ingest.superoffice import Calls
 from image_ingest.superoffice.credentials import Credential, CredentialSource
+from image_ingest.timing import Timing
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Login:
 
 def test_a_refusal_of_an_older_credential_does_not_undo_a_renewal() -> None:
     login = Login()
-    source = CredentialSource(login, login.clock)
+    source = CredentialSource(login, Timing(), login.clock)
     attempt = (Deadline(10), Calls())
     old = source.get(*attempt)
     source.note_refused(old)
@@ -41,7 +42,7 @@ def test_a_refusal_of_an_older_credential_does_not_undo_a_renewal() -> None:
 def test_a_use_renews_a_sliding_credential_only_and_the_current_one_only() -> None:
     for slides, logins in ((True, 1), (False, 2)):
         login = Login(slides=slides)
-        source = CredentialSource(login, login.clock)
+        source = CredentialSource(login, Timing(), login.clock)
         attempt = (Deadline(10), Calls())
         login.now = 99
         source.get(*attempt)
