@@ -29,3 +29,11 @@ def test_every_field_and_every_reason_is_explained() -> None:
     assert {name for rules in SCHEMES.values() for name in rules.fields} <= explained
     assert {"base_url", "environment", "context_identifier", "login_url", "ca_bundle"} <= explained
     assert all(f"| `{reason}` |" in PAGE for reason in REASONS)
+
+
+def test_tokens_and_system_users_are_recommended_for_online_only() -> None:
+    rows = re.findall(r"^\| ([^|]*nsite[^|]*) \|([^|]*)\|", PAGE, re.MULTILINE)
+    assert len(rows) >= 2
+    documented_onsite = {name for _, schemes in rows for name in re.findall(r"`(\w+)`", schemes)}
+    assert documented_onsite == {"basic", "ticket", "session"}
+    assert "(`bearer`, `refresh_token`) and system users (`system_user`) for Online only" in PAGE
