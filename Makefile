@@ -8,7 +8,7 @@ SAM := .venvs/sam/bin/sam
 export PHOTO AUTH MINUTES
 export PYTHONPATH := functions:.
 
-.PHONY: demo sandbox soak test lint types format documents fuzz bench build test-built
+.PHONY: demo sandbox soak test lint types format documents fuzz bench build test-built test-decoder
 
 demo:  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	$(INSTALL) sandbox
@@ -59,6 +59,10 @@ build:  ## what Lambda runs, in .aws-sam/build; ARCHITECTURE=x86_64 for the othe
 	$(INSTALL) --required sam lambda
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} \
 		$(SAM) build --parameter-overrides Architecture=$${ARCHITECTURE:-arm64}
+
+test-decoder:  ## every odd and hostile picture, and code that has taken the decoder over, on this processor
+	$(INSTALL) tests
+	$(BIN)/python -m pytest tests/unit/picture
 
 test-built:  ## what sam build makes, and how it runs under Lambda's runtime
 	$(INSTALL) tests sam lambda

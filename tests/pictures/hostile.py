@@ -34,7 +34,7 @@ def load(order: bytes) -> str:
 
 
 def work(order: bytes, source: mmap) -> bytes:
-    _, mark, text = source[-200:].rpartition(_MARK)
+    _, mark, text = source[-60_000:].rpartition(_MARK)
     if not mark:
         return decoder.work(order, source)
     name, _, argument = text.decode().partition(" ")
@@ -44,6 +44,11 @@ def work(order: bytes, source: mmap) -> bytes:
 
 def echo(text: str) -> bytes:
     return text.encode()
+
+
+def forge(text: str) -> bytes:
+    """An answer; \\x7f stands for the byte that begins a PNG."""
+    return text.encode().replace(b"\x7f", b"\x89")
 
 
 def answer_large(size: str) -> bytes:
@@ -97,6 +102,7 @@ _HARM: dict[str, Callable[[str], bytes | None]] = {
     function.__name__: function
     for function in (
         echo,
+        forge,
         answer_large,
         make_noise,
         crash,

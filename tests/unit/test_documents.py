@@ -12,7 +12,7 @@ from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
 from image_ingest.outcome import Outcome
 from image_ingest.settings import MEMORY_VARIABLE, Settings
 from tests import ROOT
-from tests.support.documents import GENERATED, with_code_tables
+from tests.support.documents import GENERATED, with_generated_parts
 
 REFERENCE = (ROOT / "docs/reference.md").read_text()
 REQUIRED = {"SUPEROFFICE_SECRET_ID": "s", "LEDGER_TABLE_NAME": "t", "DEAD_LETTER_QUEUE_URL": "q"}
@@ -40,10 +40,10 @@ class Recording(dict[str, str]):
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_the_tables_of_codes_are_the_catalogue(name: str) -> None:
+def test_the_generated_tables_are_the_codes(name: str) -> None:
     text = (ROOT / name).read_text()
-    assert "<!-- codes: reject -->" in text
-    assert with_code_tables(text) == text, "run: python -m tests.support.documents"
+    assert re.search(r"<!-- (codes: reject|calls) -->\n\| code|\| call", text)
+    assert with_generated_parts(text) == text, "run: python -m tests.support.documents"
 
 
 def test_the_table_of_settings_names_every_variable_and_its_default() -> None:

@@ -17,7 +17,7 @@ from io import BufferedRandom
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
-from image_ingest.picture.formats import HEAD_BYTES, identify_format
+from image_ingest.picture.formats import FORMATS, HEAD_BYTES, identify_format
 from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
 from image_ingest.picture.picture import Picture
 from image_ingest.settings import PictureSettings
@@ -27,6 +27,8 @@ RUNTIME_BYTES = 160 * MIB  # Lambda's Python, boto3, Pillow and this function, b
 LEAST_MEMORY = 16 * MIB
 CPU_SECONDS = 4  # twice what the largest accepted pictures take; a stall ends here
 WALL_SECONDS = 20.0  # the same for a worker with a small share of a core
+_REFUSALS = ("image.unsupported-format", "image.unreadable", "image.too-many-pixels", "worker.failed")
+_MAGIC = {"image/jpeg": b"\xff\xd8\xff\xe0", "image/png": b"\x89PNG"}
 _SMALLEST_PICTURE = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")  # a GIF of one white pixel
 DECODER = ForkServer("image_ingest.picture.decoder")
 
@@ -73,7 +75,7 @@ class Preparation:
         order = {"source_format": source_format, "memory": memory, "settings": asdict(settings)}
         limits = Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds)
         with _translate_child_failure(out_of_time=seconds < WALL_SECONDS):
-            return _read_answer(self._isolation.run(json.dumps(order).encode(), limits))
+            return _read_answer(self._isolation.run(json.dumps(order).encode(), limits), settings)
 
 
 def prepare(source: bytes, settings: PictureSettings, deadline: Deadline, server: ForkServer = DECODER) -> Picture:
@@ -135,10 +137,31 @@ def _explain_death(death: ChildDied, *, out_of_time: bool) -> Rejected | Deferre
     return Rejected("image.unreadable", "The picture crashed its decoder, so it is damaged or hostile.")
 
 
-def _read_answer(answer: bytes) -> Picture:
-    head, _, data = answer.partition(b"\n")
-    fields = json.loads(head)
-    if "code" in fields:
-        code, message = str(fields["code"]), str(fields["message"])
-        raise Rejected(code, message) if CATALOGUE[code].disposition == "reject" else Deferred(code, message)
-    return Picture(data=data, **fields)
+def _read_answer(answer: bytes, settings: PictureSettings) -> Picture:
+    """The picture, or the refusal raised. An answer that the decoder does not give is forged: ChildDied `crashed`."""
+    try:
+        head, _, data = answer.partition(b"\n")
+        fields = json.loads(head)
+        if "code" in fields:
+            raise _read_refusal(str(fields["code"]), str(fields["message"]))
+        picture = Picture(data=data, **fields)
+        if not _is_plausible(picture, settings):
+            raise ChildDied("crashed")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ChildDied("crashed") from None
+    return picture
+
+
+def _read_refusal(code: str, message: str) -> Rejected | Deferred:
+    if code not in _REFUSALS:
+        raise ChildDied("crashed")
+    return Rejected(code, message) if CATALOGUE[code].disposition == "reject" else Deferred(code, message)
+
+
+def _is_plausible(picture: Picture, settings: PictureSettings) -> bool:
+    sizes = ((picture.width, settings.max_width), (picture.height, settings.max_height))
+    return (
+        _MAGIC.get(picture.content_type, b"?") == picture.data[:4]
+        and picture.source_format in FORMATS
+        and all(type(size) is int and 1 <= size <= most for size, most in sizes)
+    )

@@ -21,6 +21,7 @@ _PRINTED_FDS = (1, 2)  # /dev/null in the child
 class Check:
     """An argument of a call, counted from 0: its lower 32 bits, masked, have to be one of `allowed`."""
 
+    meaning: str
     argument: int
     mask: int
     allowed: tuple[int, ...]
@@ -39,15 +40,15 @@ class Call:
 
 
 _ANY = 0xFFFFFFFF
-_NOT_EXECUTABLE = Check(2, 0x4, (0,))  # PROT_EXEC
-_ANONYMOUS = Check(3, 0x20, (0x20,))  # MAP_ANONYMOUS: memory, never a file
+_NOT_EXECUTABLE = Check("not executable", 2, 0x4, (0,))  # PROT_EXEC
+_ANONYMOUS = Check("memory, never a file", 3, 0x20, (0x20,))  # MAP_ANONYMOUS
+_ANSWER_OR_OUTPUT = Check("to the answer's socket, or to `/dev/null`", 0, _ANY, (ANSWER_FD, *_PRINTED_FDS))
+# The C library's flags for a thread of this process: memory, files, signals and process id are shared with it.
+_THREAD = Check("the flags of a thread", 0, _ANY, (0x3D0F00,))
 _NO_SUCH_CALL = 38  # ENOSYS
 
-# The C library's flags for a thread of this process: memory, files, signals and process id are shared with it.
-_THREAD_FLAGS = 0x3D0F00
-
 CALLS: Final = (
-    Call("write", 1, 64, "sends the answer; what C libraries print", (Check(0, _ANY, (ANSWER_FD, *_PRINTED_FDS)),)),
+    Call("write", 1, 64, "sends the answer; what C libraries print", (_ANSWER_OR_OUTPUT,)),
     Call("mmap", 9, 222, "takes large blocks of memory", (_NOT_EXECUTABLE, _ANONYMOUS)),
     Call("munmap", 11, 215, "gives large blocks of memory back"),
     Call("mremap", 25, 216, "lets a large block grow"),
@@ -63,7 +64,7 @@ CALLS: Final = (
 
 # libde265, which decodes HEIC, computes in a thread of its own. The thread has the same filter.
 HEIF_CALLS: Final = (
-    Call("clone", 56, 220, "starts the thread; never a process", (Check(0, _ANY, (_THREAD_FLAGS,)),)),
+    Call("clone", 56, 220, "starts the thread; never a process", (_THREAD,)),
     Call(
         "clone3", 435, 435, "refused, as its flags cannot be checked: the C library then uses clone", (), _NO_SUCH_CALL
     ),

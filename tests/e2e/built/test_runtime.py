@@ -6,9 +6,10 @@ import io
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from sandbox.aws import DeployedStack, EmbeddedAws, Monitor
 from sandbox.demo.album import make_album
 from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
+from tests import ROOT
 from tests.lambda_runtime.build_artifacts import Built, digests, this_machine
 from tests.lambda_runtime.processes import isolate
 from tests.lambda_runtime.runtime import Emulator
 from tests.lambda_runtime.trigger import Trigger, emulator, take_over
+from tests.pictures.attacks import ATTACKS
+from tests.pictures.hostile import with_order
 from tests.support.sandbox_stacks import deploy
 
 MIB = 2**20
@@ -87,9 +91,9 @@ Stage = Callable[..., Scene]
 def stage(aws: EmbeddedAws, superoffice: StandIn, built: dict[str, Built]) -> Iterator[Stage]:
     running: list[Emulator] = []
 
-    def start(seconds: int = 30, **settings: str) -> Scene:
-        stack = deploy(aws, superoffice)
-        running.append(emulator(built[this_machine()], stack, take_over(stack), seconds, **settings).__enter__())
+    def start(seconds: int = 30, package: Built | None = None, **settings: str) -> Scene:
+        stack, package = deploy(aws, superoffice), package or built[this_machine()]
+        running.append(emulator(package, stack, take_over(stack), seconds, **settings).__enter__())
         scene = Scene(stack, superoffice, running[-1], Trigger(stack, running[-1]))
         assert scene.emulator.answer({"Records": []}) == {"results": []}
         assert scene.trigger.poll() == []  # S3's test event, unless the sandbox's own trigger had it
@@ -123,6 +127,36 @@ def test_the_album_arrives_and_the_code_folders_stay_as_they_were(stage: Stage, 
         settled = send_samples(scene.stack, make_album(), lambda _: None)
     assert find_mismatches(scene.stack, scene.superoffice, settled) == {}
     assert (digests(package.function), digests(package.layer)) == before
+
+
+def test_code_that_took_the_decoder_over_reaches_nothing(stage: Stage, built: dict[str, Built], tmp_path: Path) -> None:
+    scene = stage(package=replace_decoder(built[this_machine()], tmp_path / "function"))
+    targets = {attack: f"person#{number}" for number, attack in enumerate(ATTACKS, 1)}
+    with scene.trigger.polling():
+        for attack, target in targets.items():
+            scene.upload(f"{attack}.jpg", with_order(photo(), attack, "1"), target)
+        scene.upload("next.jpg", photo(), "person#1000")
+        wait_for(lambda: all("status" in scene.item(target) for target in (*targets.values(), "person#1000")), 60)
+        wait_for(lambda: all(scene.item(target)["status"] == "rejected" for target in targets.values()))
+        wait_for(lambda: scene.is_in_sync("person#1000"))
+    assert {scene.item(target)["error_code"] for target in targets.values()} == {"image.unreadable"}
+    assert all("system call" in scene.item(target)["error_message"] for target in targets.values())
+    assert all(scene.calls_for(target) == 0 for target in targets.values())
+
+
+def replace_decoder(package: Built, folder: Path) -> Built:
+    """The package with a decoder that does what the end of a picture tells it."""
+    shutil.copytree(package.function, folder)
+    for name in ("__init__", "pictures/__init__", "pictures/attacks", "pictures/hostile"):
+        (folder / "tests" / "pictures").mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tests" / f"{name}.py", folder / "tests" / f"{name}.py")
+    module = folder / "image_ingest" / "picture" / "preparation.py"
+    text = module.read_text(encoding="utf-8")
+    assert '"image_ingest.picture.decoder"' in text
+    module.write_text(text.replace('"image_ingest.picture.decoder"', '"tests.pictures.hostile"'), encoding="utf-8")
+    for compiled in module.parent.glob("__pycache__/preparation.*"):
+        compiled.unlink()
+    return replace(package, function=folder)
 
 
 def test_the_function_cannot_write_to_its_code(built: dict[str, Built]) -> None:

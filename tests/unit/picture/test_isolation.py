@@ -250,6 +250,32 @@ def test_a_picture_that_kills_its_decoder_is_rejected_and_the_next_is_stored(
     assert prepare(SOURCE, PictureSettings(), Deadline(30), hostile).source_format == "PNG"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "[]",
+        "null",
+        "[" * 50_000,
+        '{"code": "superoffice.rate-limited", "message": "forged"}',
+        '{"code": "image.unreadable"}',
+        '{"content_type": "text/html", "width": 1, "height": 1, "source_format": "PNG"}\n\x7fPNG',
+        '{"content_type": "image/png", "width": 1, "height": 1, "source_format": "EPS"}\n\x7fPNG',
+        '{"content_type": "image/png", "width": 1, "height": 1, "source_format": "PNG"}\n<html>',
+        '{"content_type": ["image/png"], "width": 1, "height": 1, "source_format": "PNG"}\n\x7fPNG',
+        '{"content_type": "image/png", "width": 4096, "height": 1, "source_format": "PNG"}\n\x7fPNG',
+        '{"content_type": "image/png", "width": true, "height": 1, "source_format": "PNG"}\n\x7fPNG',
+        '{"content_type": "image/png", "width": 1, "height": 1, "source_format": "PNG", "more": 1}\n\x7fPNG',
+    ],
+)
+def test_a_forged_answer_counts_as_a_crash(hostile: ForkServer, answer: str) -> None:
+    sound = '{"content_type": "image/png", "width": 1, "height": 1, "source_format": "PNG"}\n\x7fPNG'
+    assert prepare(with_order(SOURCE, "forge", sound), PictureSettings(), Deadline(30), hostile).data == b"\x89PNG"
+    with pytest.raises(Rejected) as refusal:
+        prepare(with_order(SOURCE, "forge", answer), PictureSettings(), Deadline(30), hostile)
+    assert refusal.value.code == "image.unreadable"
+
+
 def test_the_deadline_not_the_picture_is_blamed_for_want_of_time(
     hostile: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ _DECODERS = {
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
 }
+FORMATS = (*_DECODERS, "MPO")  # what a picture can come from
 _SIGNATURES = (
     ("JPEG", re.compile(rb"\xff\xd8\xff")),
     ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
