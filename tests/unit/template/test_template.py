@@ -64,6 +64,7 @@ def test_logical_ids_and_outputs_are_the_public_ones() -> None:
         *("SuperOfficeSecret", "PillowLayer", "ImageIngestFunction"),
     } <= RESOURCES.keys()
     assert template()["Outputs"].keys() == {
+        *("NextStep1FillTheSecret", "NextStep2UploadAPhoto"),
         *("UploadBucketName", "IngestQueueUrl", "DeadLetterQueueUrl"),
         *("LedgerTableName", "SuperOfficeSecretArn", "ImageIngestFunctionName"),
     }
@@ -161,7 +162,7 @@ def test_every_parameter_is_explained_and_in_a_group(name: str) -> None:
     ("name", "good", "bad"),
     [
         ("OriginalsExpireAfterDays", ["0", "15", "30", "365"], ["", "1", "14", "015", "-1", "15.5"]),
-        ("ReservedConcurrency", ["same", "0", "5", "1000"], ["", "-1", "none", "00"]),
+        ("ReservedConcurrency", ["none", "same", "0", "5", "1000"], ["", "-1", "None", "00"]),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a b@example.com"]),
         ("HttpsProxy", ["", "http://proxy.example.com:3128"], ["proxy:3128", "http://user:word@proxy"]),
         (
@@ -308,7 +309,7 @@ def test_the_function_is_triggered_one_upload_at_a_time() -> None:
             {"Fn::If": ["ReservesSame", {"Ref": "MaxConcurrency"}, {"Ref": "ReservedConcurrency"}]},
         ]
     }
-    assert PARAMETERS["ReservedConcurrency"]["Default"] == "same"
+    assert PARAMETERS["ReservedConcurrency"]["Default"] == "none", "a new account can reserve nothing"
 
 
 def test_the_function_runs_what_the_build_makes() -> None:
@@ -333,13 +334,13 @@ def test_the_role_may_do_this_and_nothing_else() -> None:
     granted = {statement["Sid"]: set(actions(statement)) for statement in statements()}
     assert granted == {
         "ReadUploads": {"s3:GetObject", "s3:GetObjectVersion"},
-        "TellMissingFromDenied": {"s3:ListBucket"},
-        "TakeUploads": {
+        "DistinguishMissingFromDenied": {"s3:ListBucket"},
+        "ReceiveUploads": {
             *("sqs:ReceiveMessage", "sqs:DeleteMessage"),
             *("sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
         },
-        "DeadLetter": {"sqs:SendMessage"},
-        "KeepLedger": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
+        "SendDeadLetters": {"sqs:SendMessage"},
+        "UpdateLedger": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
         "ReadCredential": {"secretsmanager:GetSecretValue"},
         "Log": {"logs:CreateLogStream", "logs:PutLogEvents"},
         "Trace": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
@@ -358,11 +359,11 @@ def test_every_grant_is_for_named_resources_of_this_stack() -> None:
     resources = {statement["Sid"]: statement["Resource"] for statement in statements()}
     assert {sid for sid, resource in resources.items() if resource == "*"} == {"Trace", "JoinNetwork"}
     assert resources["ReadUploads"]["Fn::Sub"] == "arn:${AWS::Partition}:s3:::${UploadBucket}/*"
-    assert resources["TellMissingFromDenied"]["Fn::Sub"] == "arn:${AWS::Partition}:s3:::${UploadBucket}"
+    assert resources["DistinguishMissingFromDenied"]["Fn::Sub"] == "arn:${AWS::Partition}:s3:::${UploadBucket}"
     for sid, name in {
-        "TakeUploads": "IngestQueue",
-        "DeadLetter": "DeadLetterQueue",
-        "KeepLedger": "LedgerTable",
+        "ReceiveUploads": "IngestQueue",
+        "SendDeadLetters": "DeadLetterQueue",
+        "UpdateLedger": "LedgerTable",
         "Log": "ImageIngestLogGroup",
     }.items():
         assert resources[sid] == {"Fn::GetAtt": [name, "Arn"]}
