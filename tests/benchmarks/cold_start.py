@@ -14,14 +14,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sandbox.lambda_runtime import Built, Emulator, build_all, need, this_machine
 from tests import ROOT
 from tests.benchmarks.lambda_report import machine, table, write
-from tests.lambda_runtime.build_artifacts import Built, build_all, files, need, this_machine
-from tests.lambda_runtime.runtime import Emulator
+from tests.lambda_runtime.build_artifacts import files
 
 ROUNDS = 15
 BEYOND_BOTO3, OF_TUTORIAL = 2.2, 0.5  # the budgets
-PYTHON = ROOT / ".venvs/lambda/bin/python"
 SETTINGS = {
     "AWS_REGION": "eu-north-1",
     "AWS_DEFAULT_REGION": "eu-north-1",
@@ -64,7 +63,7 @@ def staged(folders: Sequence[Path], stages: Stages) -> list[float]:
         lines += [code, "marks.append(time.perf_counter())"]
     lines += ["print(json.dumps([1000 * (b - a) for a, b in zip(marks, marks[1:])]))"]
     environment = {"PYTHONPATH": os.pathsep.join(map(str, folders)), "HOME": "/nonexistent", **SETTINGS}
-    command = [str(PYTHON), "-B", "-c", "\n".join(lines)]
+    command = [str(LAMBDA_PYTHON), "-B", "-c", "\n".join(lines)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [float(value) for value in json.loads(done.stdout.splitlines()[-1])]
 
@@ -85,7 +84,7 @@ def without_bytecode(built: Built, folder: Path) -> Built:
 def tutorial(folder: Path) -> Path:
     """The packages of a tutorial, in our versions, as they come."""
     pins = [line for line in requirements() if line.partition("==")[0] in TUTORIAL_PACKAGES]
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]
+    command = [str(LAMBDA_PYTHON), "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]
     subprocess.run([*command, *pins, "aws-xray-sdk==2.15.0"], check=True)
     return folder
 
@@ -122,7 +121,7 @@ def sizes(built: Mapping[str, Built]) -> str:
 
 def main() -> int:
     """The exit status: 1 when a budget is overrun."""
-    need(PYTHON)
+    need(LAMBDA_PYTHON)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         built = build_all(folder / "built")

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.aws import DeployedStack, EmbeddedAws, start_aws
+from sandbox.lambda_runtime import Built, Emulator, sam_build, this_machine
 from sandbox.superoffice import StandIn
 from tests.benchmarks.lambda_report import machine, table, write
 from tests.benchmarks.photos import photo_file
-from tests.lambda_runtime.build_artifacts import Built, sam_build, this_machine
-from tests.lambda_runtime.runtime import Emulator
 from tests.lambda_runtime.trigger import Trigger, emulator, take_over
 
 PUT_SECONDS = 0.3

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.aws import EmbeddedAws, start_aws
+from sandbox.lambda_runtime import Built, build_all
 from sandbox.superoffice import StandIn, prepare_keys
-from tests.lambda_runtime.build_artifacts import Built, build_all
 
 
 @pytest.fixture(scope="session")

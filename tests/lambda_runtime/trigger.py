@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.aws import REGION, DeployedStack
-from tests.lambda_runtime.build_artifacts import Built
-from tests.lambda_runtime.runtime import Emulator
+from sandbox.lambda_runtime import Built, Emulator
 from tests.support.sandbox_stacks import credentials_of_function
 
 

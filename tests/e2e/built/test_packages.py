@@ -11,15 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.lambda_runtime import ARCHITECTURES, Built, this_machine
 from tests import ROOT
-from tests.lambda_runtime.build_artifacts import (
-    ARCHITECTURES,
-    Built,
-    build_directly,
-    digests,
-    files,
-    this_machine,
-)
+from tests.lambda_runtime.build_artifacts import build_directly, digests, files
 
 MIB = 2**20
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}

@@ -21,11 +21,10 @@ from image_ingest.target import Target
 from sandbox.aws import DeployedStack, EmbeddedAws, Monitor
 from sandbox.demo.album import make_album
 from sandbox.demo.send import find_mismatches, send_samples
+from sandbox.lambda_runtime import Built, Emulator, isolate, this_machine
 from sandbox.superoffice import StandIn
 from tests import ROOT
-from tests.lambda_runtime.build_artifacts import Built, digests, this_machine
-from tests.lambda_runtime.processes import isolate
-from tests.lambda_runtime.runtime import Emulator
+from tests.lambda_runtime.build_artifacts import digests
 from tests.lambda_runtime.trigger import Trigger, emulator, take_over
 from tests.pictures.attacks import ATTACKS
 from tests.pictures.hostile import with_order

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests import ROOT
-from tests.lambda_runtime.build_artifacts import LAMBDA_PYTHON, Built, need, this_machine
-from tests.lambda_runtime.processes import FileSystem, MemoryLimit, descendants, lambda_file_system, memory_limit
+from sandbox.lambda_runtime.build import LAMBDA_PYTHON, Built, need, this_machine
+from sandbox.lambda_runtime.isolation import FileSystem, lambda_file_system
+from sandbox.lambda_runtime.processes import MemoryLimit, descendants, memory_limit
+from tools.commands import ROOT
 
 _EMULATORS = ROOT / ".venvs/sam/lib"
 _START_SECONDS = 30.0
@@ -66,7 +67,7 @@ class Emulator:
             else:
                 return self
         self.close()
-        raise AssertionError("the emulator did not start")
+        raise RuntimeError("The emulator of Lambda did not start.")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
