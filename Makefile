@@ -5,10 +5,10 @@ BIN := .venv/bin
 INSTALL := @$(PYTHON) -m tools.install
 SAM := .venvs/sam/bin/sam
 
-export PHOTO AUTH MINUTES
+export PHOTO AUTH MINUTES FOR VIA KEEP STACK OBJECT SAM_LOCAL_FLAGS
 export PYTHONPATH := functions:.
 
-.PHONY: demo sandbox soak test lint types format documents fuzz bench build test-built test-decoder
+.PHONY: demo sandbox soak test lint types format documents fuzz bench build invoke test-built test-decoder
 
 demo:  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	$(INSTALL) sandbox
@@ -63,6 +63,10 @@ build:  ## what Lambda runs, in .aws-sam/build; ARCHITECTURE=x86_64 for the othe
 test-decoder:  ## every odd and hostile picture, and code that has taken the decoder over, on this processor
 	$(INSTALL) tests
 	$(BIN)/python -m pytest tests/unit/picture
+
+invoke:  ## the built function once: PHOTO=file FOR=person/1 [VIA=sam] in the sandbox, or STACK=name OBJECT=s3://bucket/key
+	$(INSTALL) --required sandbox sam lambda
+	@$(BIN)/python -m sandbox.invoke
 
 test-built:  ## what sam build makes, and how it runs under Lambda's runtime
 	$(INSTALL) tests sam lambda

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sandbox.lambda_runtime import Built, Emulator, build_all, need, this_machine
+from sandbox.lambda_runtime import LAMBDA_PYTHON, Built, Emulator, build_all, need, this_machine
 from tests import ROOT
 from tests.benchmarks.lambda_report import machine, table, write
 from tests.lambda_runtime.build_artifacts import files
