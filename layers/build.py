@@ -58,7 +58,7 @@ def build(part: Part, artifacts: Path) -> None:
     artifacts.mkdir(parents=True, exist_ok=True)
     if any(artifacts.iterdir()):
         raise BuildFailed(f"{artifacts} is not empty; name an empty folder.")
-    python, architecture = runtime_python(), _architecture(part, artifacts)
+    architecture, python = _architecture(part, artifacts), runtime_python()
     packages = artifacts / part.folder
     _install(python, part, architecture, packages)
     _prune(packages)

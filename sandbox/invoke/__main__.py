@@ -1,6 +1,7 @@
 """`make invoke PHOTO=me.jpg FOR=person/1 [VIA=sam]` or `make invoke STACK=name OBJECT=s3://bucket/key`.
 
-Both run the built function once. KEEP=true keeps the sandbox running afterwards. VIA=sam and STACK use `sam local invoke`, with the flags of SAM_LOCAL_FLAGS.
+Both run the built function once. KEEP=true keeps the sandbox running afterwards. VIA=sam and STACK use
+`sam local invoke`, with the flags of SAM_LOCAL_FLAGS.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from sandbox.aws import SandboxFailed
 from sandbox.invoke import deployed, photo
 from sandbox.invoke.errors import InvokeFailed, UsageError
+from sandbox.invoke.sam import SamLocal
 from sandbox.signals import exit_on_signals
 from tools.commands import Unavailable
 
@@ -36,7 +38,7 @@ def _invoke(variables: Mapping[str, str]) -> bool:
     if variables.get("STACK") or variables.get("OBJECT"):
         if variables.get("PHOTO"):
             raise UsageError("Name either PHOTO and FOR, or STACK and OBJECT.")
-        return deployed.invoke_on_object(deployed.parse_request(variables))
+        return deployed.invoke_on_object(deployed.parse_request(variables), SamLocal())
     return photo.invoke_on_photo(photo.parse_request(variables))
 
 

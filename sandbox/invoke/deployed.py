@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,8 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sandbox.invoke import files
 from sandbox.invoke.errors import InvokeFailed, UsageError
 from sandbox.invoke.event import make_event
-from sandbox.invoke.outcome import Answer
-from sandbox.invoke.sam import invoke_by_sam, need_engine
+from sandbox.invoke.sam import SamLocal
 
 _LOCATION = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
@@ -38,22 +37,19 @@ def parse_request(variables: Mapping[str, str]) -> ObjectRequest:
     return ObjectRequest(stack, location[1], location[2])
 
 
-def invoke_on_object(request: ObjectRequest, run: Callable[[Mapping[str, str]], Answer] = invoke_by_sam) -> bool:
-    """Prints what became of the object; whether SuperOffice has it now. Raises InvokeFailed.
-
-    `run` invokes the function on the written files, in the environment that it is given.
-    """
+def invoke_on_object(request: ObjectRequest, sam: SamLocal) -> bool:
+    """Prints what became of the object; whether SuperOffice has it now. Raises InvokeFailed and Unavailable."""
     try:
         session = boto3.session.Session()
         region = _check_session(session)
-        need_engine()
+        sam.check()
         variables, event = _read_stack(session, request)
     except (BotoCoreError, ClientError) as error:
         raise InvokeFailed(str(error)) from error
     built = files.build_if_needed()
     files.write_event(event)
     files.write_environment({**variables, **files.pass_endpoint(built, os.environ)})
-    answer = run({"AWS_REGION": region, "AWS_DEFAULT_REGION": region})
+    answer = sam.invoke({"AWS_REGION": region, "AWS_DEFAULT_REGION": region})
     print(f"Outcome:  {answer}")
     files.print_files()
     return answer.is_done

@@ -78,9 +78,8 @@ def print_files() -> None:
     """Where they are, and the line that uses them."""
     print(f"Event:    {show(EVENT)}")
     print(f"Settings: {show(ENVIRONMENT)}")
-    print(
-        f"By hand:  {shlex.join(sam_command('sam' if shutil.which('sam') else show(SAM)))} {os.environ.get('SAM_LOCAL_FLAGS', '')}".rstrip()
-    )
+    command = shlex.join(sam_command("sam" if shutil.which("sam") else show(SAM)))
+    print(f"By hand:  {command} {os.environ.get('SAM_LOCAL_FLAGS', '')}".rstrip())
 
 
 def _digest_sources() -> str:

@@ -15,7 +15,7 @@ from sandbox.invoke import files
 from sandbox.invoke.errors import UsageError
 from sandbox.invoke.event import make_event
 from sandbox.invoke.outcome import Answer, parse_answer
-from sandbox.invoke.sam import invoke_by_sam, need_engine
+from sandbox.invoke.sam import SamLocal
 from sandbox.lambda_runtime import Built, Emulator
 from sandbox.page import Page
 from sandbox.superoffice import StandIn, StoredPicture, prepare_keys
@@ -51,7 +51,7 @@ def parse_request(variables: Mapping[str, str]) -> PhotoRequest:
 def invoke_on_photo(request: PhotoRequest) -> bool:
     """Prints what became of the photo; whether SuperOffice has it now. Raises InvokeFailed and SandboxFailed."""
     if request.by_sam:
-        need_engine()
+        SamLocal().check()
     built = files.build_if_needed()
     prepare_keys()
     with StandIn() as superoffice, start_aws() as aws:
@@ -83,7 +83,7 @@ def _invoke(stack: DeployedStack, built: Built, event: Mapping[str, Any], *, by_
     files.write_environment({**variables, **files.pass_endpoint(built, aws)})
     credentials = {"AWS_REGION": REGION, **{name: value for name, value in aws.items() if name not in _CONTAINERS_OWN}}
     if by_sam:
-        return invoke_by_sam(credentials)
+        return SamLocal().invoke(credentials)
     certificate, seconds = Path(aws["AWS_CA_BUNDLE"]), configuration["Timeout"]
     with Emulator(built, {**variables, **aws, **credentials}, visible=[certificate], seconds=seconds) as emulator:
         return parse_answer(emulator.invoke(event)[1])

@@ -21,26 +21,28 @@ _NO_ENGINE = (
 )
 
 
-def need_engine() -> None:
-    """Raises InvokeFailed if SAM would find no container engine."""
-    need(SAM)
-    asked = [str(SAM.with_name("python")), "-c", _FIND_ENGINE]
-    if subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode:
-        raise InvokeFailed(_NO_ENGINE)
+class SamLocal:
+    """Runs the built function on the written event, in the written environment. Raises InvokeFailed and Unavailable."""
 
+    def check(self) -> None:
+        """Raises InvokeFailed if SAM would find no container engine."""
+        need(SAM)
+        asked = [str(SAM.with_name("python")), "-c", _FIND_ENGINE]
+        if subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode:
+            raise InvokeFailed(_NO_ENGINE)
 
-def invoke_by_sam(environment: Mapping[str, str]) -> Answer:
-    """Runs the command that the files are for, with the flags of SAM_LOCAL_FLAGS. Raises InvokeFailed."""
-    command = [*sam_command(str(SAM)), *shlex.split(os.environ.get("SAM_LOCAL_FLAGS", ""))]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0", **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise InvokeFailed("`sam local invoke` failed; its message is above.")
-    return parse_answer(done.stdout)
+    def invoke(self, environment: Mapping[str, str]) -> Answer:
+        """What the function answered; `environment` has the AWS credentials and region, if not this process has."""
+        command = [*sam_command(str(SAM)), *shlex.split(os.environ.get("SAM_LOCAL_FLAGS", ""))]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "SAM_CLI_TELEMETRY": "0", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise InvokeFailed("`sam local invoke` failed; its message is above.")
+        return parse_answer(done.stdout)

@@ -14,7 +14,13 @@ from tools.commands import ROOT, Unavailable
 
 SAM = ROOT / ".venvs/sam/bin/sam"
 LAMBDA_PYTHON = ROOT / ".venvs/lambda/bin/python"
-_ABOUT = {"sam": "The SAM CLI", "lambda": f"Lambda's runtime client, or Python {RUNTIME} which it needs,"}
+_MISSING = {
+    SAM: "The SAM CLI is missing. Install it with: python3 -m tools.install sam",
+    LAMBDA_PYTHON: (
+        f"Python {RUNTIME}, which Lambda runs, is missing. Install it (uv python install {RUNTIME} --default, "
+        f"or pyenv install {RUNTIME}), then run: python3 -m tools.install lambda"
+    ),
+}
 ARCHITECTURES = ("x86_64", "arm64")
 
 
@@ -58,5 +64,4 @@ def sam_build(folder: Path, architecture: str) -> Built:
 def need(tool: Path) -> None:
     """Raises Unavailable with the line that installs it."""
     if not tool.exists():
-        name = tool.relative_to(ROOT / ".venvs").parts[0]
-        raise Unavailable(f"{_ABOUT[name]} is missing. Install it with: python3 -m tools.install {name}")
+        raise Unavailable(_MISSING[tool])

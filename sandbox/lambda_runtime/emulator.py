@@ -17,10 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox.lambda_runtime.build import LAMBDA_PYTHON, Built, need, this_machine
+from sandbox.lambda_runtime.build import LAMBDA_PYTHON, SAM, Built, need, this_machine
 from sandbox.lambda_runtime.isolation import FileSystem, lambda_file_system
 from sandbox.lambda_runtime.processes import MemoryLimit, descendants, memory_limit
-from tools.commands import ROOT
+from tools.commands import ROOT, Unavailable
 
 _EMULATORS = ROOT / ".venvs/sam/lib"
 _START_SECONDS = 30.0
@@ -148,8 +148,9 @@ def _emulator() -> Path:
     """AWS's Runtime Interface Emulator, as SAM brings it."""
     name = f"aws-lambda-rie-{this_machine()}"
     found = next(_EMULATORS.glob(f"python*/site-packages/samcli/local/rapid/{name}"), None)
-    need(found or _EMULATORS / name)
-    assert found is not None
+    if found is None:
+        need(SAM)
+        raise Unavailable(f"The SAM CLI has no {name}.")
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests import ROOT
 
 MISSING_CHROMIUM = (
-    "Chromium could not be installed: npm error no network "
+    "Chromium could not be installed (npm error no network). "
     "Install it (apt-get install chromium), or name one: CHROMIUM=/path/to/chromium."
 )
 
