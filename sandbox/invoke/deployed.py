@@ -40,7 +40,7 @@ def parse_request(variables: Mapping[str, str]) -> ObjectRequest:
 def invoke_on_object(request: ObjectRequest, sam: SamLocal) -> bool:
     """Prints what became of the object; whether SuperOffice has it now. Raises InvokeFailed and Unavailable."""
     try:
-        session = boto3.session.Session()
+        session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
         region = _check_session(session)
         sam.check()
         variables, event = _read_stack(session, request)
