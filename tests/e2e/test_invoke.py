@@ -195,7 +195,7 @@ def test_what_is_not_there_is_one_sentence(admin: EmbeddedAws, superoffice: Stan
     ("text", "answer"),
     [
         (
-            'START RequestId\n{"results": [{"outcome": "stored", "blob_id": 7, "error_code": null, "message": null}]}\n',
+            'START\n{"results": [{"outcome": "stored", "blob_id": 7, "error_code": null, "message": null}]}\n',
             "stored: blob id 7",
         ),
         (
