@@ -198,7 +198,7 @@ class SuperOffice:
     def _open(self, deadline: Deadline) -> _Access:
         """The access that the secret gives; a new one only if the secret's text has changed."""
         with deadline.hold(self._lock):
-            text = self._source.current()
+            text = self._source.read_text()
             if self._access is None or text != self._text:
                 self._access = self._create_access(text)
                 self._text = text

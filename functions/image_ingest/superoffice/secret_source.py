@@ -27,7 +27,7 @@ class SecretSource:
         self._secret_id = secret_id
         self._text: str | None = None
 
-    def current(self) -> str:
+    def read_text(self) -> str:
         """The text. Raises Deferred `credentials.invalid`, `aws.denied`, `aws.unavailable`."""
         text = self._text
         if text is None:
@@ -35,7 +35,7 @@ class SecretSource:
         return text
 
     def forget(self) -> None:
-        """The text was refused: the next upload reads it again."""
+        """Reads the secret again for the next upload, because the text was refused."""
         self._text = None
 
     def _read(self) -> str:

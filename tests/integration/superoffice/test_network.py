@@ -1,4 +1,4 @@
-"""Bad weather: lost connections, slow and strange answers, the deadline, and what is known of a PUT afterwards."""
+"""Faults: lost connections, slow and strange responses, the deadline, and what is known of a PUT afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.superoffice_client import (
 )
 from tests.support.superoffice_sockets import Conversation, read_request, scripted_server
 
-ENDLESS = b"5" * 1_000_000  # dripping, it takes longer than any test run
+ENDLESS = b"5" * 1_000_000  # trickling, it takes longer than any test run
 
 
 def basic(address: str) -> Worker:
@@ -34,7 +34,7 @@ def basic(address: str) -> Worker:
     return Worker({"auth": "basic", "base_url": f"{address}/api", "username": "ingest", "password": "secret"})
 
 
-def test_a_dropped_connection_is_tried_again_at_once(so: StandIn) -> None:
+def test_a_dropped_connection_is_retried_at_once(so: StandIn) -> None:
     worker = worker_of(so)
     so.fail(times=2, drop=True)
     worker.put()
@@ -43,7 +43,7 @@ def test_a_dropped_connection_is_tried_again_at_once(so: StandIn) -> None:
 
 
 @pytest.mark.parametrize("failure", [{"drop": True}, {"drop": True, "stores": True}, {"garbage": b"SSH-2.0-x\r\n\r\n"}])
-def test_a_connection_that_keeps_breaking_leaves_the_in_doubt(so: StandIn, failure: dict[str, Any]) -> None:
+def test_a_connection_that_keeps_breaking_leaves_the_put_in_doubt(so: StandIn, failure: dict[str, Any]) -> None:
     so.fail(times=None, **failure)
     calls = Calls()
     worker = worker_of(so)
@@ -55,7 +55,7 @@ def test_a_connection_that_keeps_breaking_leaves_the_in_doubt(so: StandIn, failu
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_struggling_gateway_is_tried_again_at_once(so: StandIn, status: int) -> None:
+def test_an_overloaded_gateway_is_retried_at_once(so: StandIn, status: int) -> None:
     so.fail(times=2, status=status)
     worker_of(so).put()
     so.fail(times=3, status=status)
@@ -71,21 +71,21 @@ def test_retry_after_is_left_to_the_queue(so: StandIn, wait: str) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 429, 500, 501])
-def test_what_a_second_try_cannot_cure_is_not_tried_again(so: StandIn, status: int) -> None:
+def test_what_a_retry_cannot_solve_is_not_retried(so: StandIn, status: int) -> None:
     so.fail(times=None, status=status)
     with pytest.raises(IngestError):
         worker_of(so).put()
     assert puts(so) == 1
 
 
-def test_a_loss_stays_unknown_when_the_last_answer_is_a_refusal_for_now(so: StandIn) -> None:
+def test_a_loss_stays_in_doubt_if_the_last_response_is_a_temporary_refusal(so: StandIn) -> None:
     so.fail(drop=True)
     so.fail(times=None, status=500)
     refused = deferred_by(worker_of(so))
     assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", True)
 
 
-def test_a_loss_before_a_refused_login_stays_unknown(so: StandIn) -> None:
+def test_a_loss_before_a_refused_login_stays_in_doubt(so: StandIn) -> None:
     worker = worker_of(so, "refresh_token")
     worker.put()
     so.revoke_credentials()
@@ -102,14 +102,14 @@ def test_a_rejection_after_a_loss_is_a_rejection(so: StandIn) -> None:
     assert caught.value.code == "superoffice.bad-request"
 
 
-def test_a_late_answer_is_not_waited_for_and_not_asked_again(so: StandIn) -> None:
+def test_a_late_response_is_not_awaited_and_not_requested_again(so: StandIn) -> None:
     so.fail(times=None, delay=60, stores=True)
     late = deferred_by(worker_of(so), seconds=0.8)
     assert (late.code, late.in_doubt, puts(so)) == ("superoffice.unavailable", True, 1)
     assert so.picture("person", 123) is not None
 
 
-def test_a_put_that_arrives_after_everybody_gave_up(so: StandIn) -> None:
+def test_a_put_that_is_carried_out_after_the_time_out(so: StandIn) -> None:
     so.fail(holds=True, delay=60)
     late = deferred_by(worker_of(so), seconds=0.8)
     assert late.in_doubt
@@ -118,13 +118,13 @@ def test_a_put_that_arrives_after_everybody_gave_up(so: StandIn) -> None:
     assert so.picture("person", 123) is not None
 
 
-def test_a_dripping_body_does_not_outlive_the_deadline(so: StandIn) -> None:
+def test_a_trickling_body_does_not_outlive_the_deadline(so: StandIn) -> None:
     so.fail(body=ENDLESS, trickle=0.05)
     late = deferred_by(worker_of(so), seconds=0.8)
     assert (late.code, late.in_doubt, puts(so)) == ("superoffice.unavailable", True, 1)
 
 
-def test_dripping_headers_do_not_outlive_the_deadline() -> None:
+def test_trickling_headers_do_not_outlive_the_deadline() -> None:
     def drip(connection: socket.socket, over: threading.Event) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
@@ -280,7 +280,7 @@ def test_endless_informational_responses_do_not_outlive_the_deadline() -> None:
         assert deferred_by(basic(address), seconds=0.8).in_doubt
 
 
-def test_a_body_that_breaks_off_is_no_answer(so: StandIn) -> None:
+def test_an_incomplete_body_is_not_a_response(so: StandIn) -> None:
     so.fail(times=None, body="59", headers={"Content-Length": "50"})
     lost = deferred_by(worker_of(so))
     assert (lost.code, lost.in_doubt) == ("superoffice.unavailable", True)
@@ -312,13 +312,13 @@ def test_redirects_are_never_followed(so: StandIn, auth: str, status: int) -> No
 @pytest.mark.parametrize(
     "body", ["<html><form>Log in</form></html>", "", "null", "0", "-59", "2147483648", "[59]", '{"Message": "hello"}']
 )
-def test_a_200_without_blob_id_gives_no_photo_up(so: StandIn, body: str) -> None:
+def test_a_200_without_blob_id_is_retried(so: StandIn, body: str) -> None:
     so.fail(times=None, status=200, body=body)
     assert deferred_by(worker_of(so)).code == "superoffice.unexpected-answer"
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
-def test_a_proxys_page_gives_no_photo_up(so: StandIn, status: int) -> None:
+def test_a_proxys_page_is_retried(so: StandIn, status: int) -> None:
     so.fail(times=None, status=status, body="<html><h1>Blocked</h1></html>")
     assert deferred_by(worker_of(so)).code == "superoffice.unexpected-answer"
 

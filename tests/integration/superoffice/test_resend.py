@@ -8,7 +8,7 @@ from image_ingest.errors import IngestDeferred
 from tests.support.stack import MotoStack, photo
 
 
-def test_after_a_broken_connection_the_next_upload_waits_for_what_may_still_arrive(stack: MotoStack) -> None:
+def test_after_a_broken_connection_the_next_upload_waits_for_the_put_in_doubt(stack: MotoStack) -> None:
     stack.superoffice.fail(times=1, drop=True)
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
     with pytest.raises(IngestDeferred, match=r"target\.busy"):

@@ -15,7 +15,7 @@ from image_ingest.target import ENTITY_TYPES, EntityType, Target
 from sandbox.superoffice import StandIn
 from tests.support.superoffice_client import Worker, picture, worker_of
 
-WAYS_IN = [
+SCHEMES = [
     ("basic", False),
     ("ticket", False),
     ("bearer", False),
@@ -36,8 +36,8 @@ def so() -> Iterator[StandIn]:
         yield running
 
 
-@pytest.mark.parametrize(("auth", "online"), WAYS_IN)
-def test_every_way_in_for_every_entity_with_every_header(so: StandIn, auth: str, online: bool) -> None:
+@pytest.mark.parametrize(("auth", "online"), SCHEMES)
+def test_every_scheme_for_every_entity_with_every_header(so: StandIn, auth: str, online: bool) -> None:
     worker = Worker(so.secret(auth, online=online), LANGUAGE)
     for number, entity in enumerate(ENTITY_TYPES, start=1):
         blob_id = worker.put(Target(entity, number))
@@ -83,7 +83,7 @@ def test_headers_that_are_not_set_are_not_sent(so: StandIn) -> None:
 
 @pytest.mark.parametrize("accept", ["application/json", "text/json", "application/xml", "text/xml"])
 @pytest.mark.parametrize("auth", ["basic", "system_user"])
-def test_answers_in_every_accepted_type(so: StandIn, auth: str, accept: str) -> None:
+def test_responses_in_every_accepted_type(so: StandIn, auth: str, accept: str) -> None:
     worker = worker_of(so, auth, SuperOfficeSettings(accept=accept))
     blob_id = worker.put()
     assert so.calls[-1].headers["Accept"] == accept
@@ -119,7 +119,7 @@ def test_a_large_picture_arrives_whole(so: StandIn, auth: str, online: bool) -> 
 
 
 @pytest.mark.parametrize("entity", ENTITY_TYPES)
-def test_the_calls_of_an_upload_are_tallied(so: StandIn, entity: EntityType) -> None:
+def test_the_calls_of_an_upload_are_counted(so: StandIn, entity: EntityType) -> None:
     worker = worker_of(so, "system_user")
     first, second = Calls(), Calls()
     worker.put(Target(entity, 1), calls=first)

@@ -1,4 +1,4 @@
-"""The secret in Secrets Manager: absent, empty, denied, rotated; read once as long as it is good."""
+"""The secret in Secrets Manager: absent, empty, denied, rotated; read once while it is valid."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def refusal(source: SecretSource) -> Deferred:
     return caught.value
 
 
-def test_a_secret_that_holds_a_document(client: Any) -> None:
+def test_a_valid_secret(client: Any) -> None:
     client.create_secret(Name="superoffice", SecretString=json.dumps(DOCUMENT))
     assert tenant(SecretSource(client, "superoffice")) == "https://crm.example.com/api"
 
 
-def test_a_secret_put_from_a_file_with_a_byte_order_mark(client: Any) -> None:
+def test_a_secret_stored_from_a_file_with_a_byte_order_mark(client: Any) -> None:
     client.create_secret(Name="text", SecretString="\ufeff" + json.dumps(DOCUMENT))
     client.create_secret(Name="binary", SecretBinary=b"\xef\xbb\xbf" + json.dumps(DOCUMENT).encode())
     for name in ("text", "binary"):
         assert tenant(SecretSource(client, name)) == "https://crm.example.com/api"
 
 
-def test_a_secret_without_a_value_says_how_to_put_one_and_is_asked_again(client: Any) -> None:
+def test_a_secret_without_a_value_says_how_to_store_one_and_is_read_again(client: Any) -> None:
     client.create_secret(Name="superoffice")
     source = SecretSource(client, "superoffice")
     office = SuperOffice(SuperOfficeSettings(), source)
@@ -62,6 +62,19 @@ def test_a_secret_without_a_value_says_how_to_put_one_and_is_asked_again(client:
         office.tenant(Deadline(10))
     client.put_secret_value(SecretId="superoffice", SecretString=json.dumps(DOCUMENT))
     assert office.tenant(Deadline(10)) == "https://crm.example.com/api"
+
+
+def test_unused_fields_are_a_warning_each_time_the_secret_is_new(client: Any) -> None:
+    client.create_secret(Name="superoffice", SecretString=json.dumps(DOCUMENT | {"pasword": "c4nary"}))
+    source, warnings = SecretSource(client, "superoffice"), list[str]()
+    office = SuperOffice(SuperOfficeSettings(), source, warn=warnings.append)
+    office.tenant(Deadline(10))
+    office.tenant(Deadline(10))
+    assert warnings == ["The SuperOffice secret has fields that auth bearer does not use: pasword."]
+    client.put_secret_value(SecretId="superoffice", SecretString=json.dumps(DOCUMENT))
+    source.forget()
+    office.tenant(Deadline(10))
+    assert len(warnings) == 1
 
 
 def test_a_missing_or_deleted_or_blank_secret(client: Any) -> None:
@@ -102,6 +115,6 @@ def test_what_aws_refuses(aws_code: str, status: int, code: str) -> None:
     assert refusal(SecretSource(Refusing(error), "superoffice")).code == code
 
 
-def test_an_aws_that_does_not_answer() -> None:
+def test_aws_does_not_respond() -> None:
     error = ConnectTimeoutError(endpoint_url="https://secretsmanager.eu-north-1.amazonaws.com")
     assert refusal(SecretSource(Refusing(error), "superoffice")).code == "aws.unavailable"

@@ -110,7 +110,7 @@ def test_unknown_records(so: StandIn, entity: str, status: int) -> None:
     assert call(so, "PUT", f"/v1/{entity}/5/Image", picture().data, Content_Type="image/jpeg").status == 200
 
 
-def test_answers_and_errors_in_xml(so: StandIn) -> None:
+def test_results_and_errors_in_xml(so: StandIn) -> None:
     fine = call(so, "PUT", "/v1/Person/5/Image", picture().data, Content_Type="image/jpeg", Accept="text/xml")
     assert fine.content_type.startswith("text/xml")
     assert fine.body.endswith(b"</int>")
@@ -152,7 +152,7 @@ def test_the_fair_use_counter_and_limit(so: StandIn) -> None:
     assert so.most_calls_in_any_second == 2
 
 
-def test_nothing_is_left_running_and_what_is_known_stays() -> None:
+def test_no_thread_is_left_and_the_state_stays() -> None:
     before = set(threading.enumerate())
     with StandIn() as so:
         call(so, "PUT", "/v1/Person/7/Image", picture().data, Content_Type="image/jpeg")
@@ -170,7 +170,7 @@ def test_nothing_is_left_running_and_what_is_known_stays() -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_client_that_says_nothing_holds_nobody_up(*, tls: bool) -> None:
+def test_a_silent_client_delays_nobody(*, tls: bool) -> None:
     before = set(threading.enumerate())
     with StandIn(tls=tls) as so:
         silent = [socket.create_connection(("127.0.0.1", int(so.url.rpartition(":")[2]))) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""System users: the signed login, and a token that is believed only when it proves itself."""
+"""System users: the signed login, and a token that is accepted only if it can be verified."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def claims(**replaced: object) -> dict[str, Any]:
 
 
 def by_hand(header: dict[str, Any], content: dict[str, Any], secret: bytes | None) -> str:
-    """A token put together without a library that would refuse to."""
+    """A token built by hand, because libraries refuse to build it."""
     content = content | {"exp": int(content["exp"].timestamp())}
     parts = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in (header, content)]
     text = b".".join(parts)
@@ -124,7 +124,7 @@ def test_an_audience_among_several_and_a_tenant_in_other_case(so: StandIn) -> No
     worker_of(so, "system_user").put()
 
 
-def test_a_token_a_moment_too_old_is_within_the_leeway(so: StandIn) -> None:
+def test_a_token_that_expired_a_moment_ago_is_accepted(so: StandIn) -> None:
     so.state.claims = {"exp": datetime.now(UTC) - timedelta(seconds=20)}
     worker_of(so, "system_user").put()
 
@@ -156,7 +156,7 @@ def test_keys_are_kept_and_read_again_once_when_none_fits(so: StandIn) -> None:
     assert len(so.find_calls("GET", "/jwks")) == 3
 
 
-def test_keys_of_other_kinds_are_passed_over(so: StandIn) -> None:
+def test_keys_of_other_kinds_are_skipped(so: StandIn) -> None:
     rsa = jwt.algorithms.RSAAlgorithm.to_jwk(get_rsa_key("key-2").public_key(), as_dict=True)
     keys: list[object] = [
         {"kty": "EC", "crv": "P-256", "kid": "key-2", "x": "AA", "y": "AA"},
@@ -198,13 +198,13 @@ def test_a_refused_login_says_what_superoffices_reason_means(so: StandIn, reason
 @pytest.mark.parametrize(
     "body", ['{"IsSuccessful": true}', '{"IsSuccessful": true, "Token": 5}', '{"Token": "x"}', "[]"]
 )
-def test_a_login_answer_that_lacks_its_parts(so: StandIn, body: str) -> None:
+def test_an_incomplete_login_response(so: StandIn, body: str) -> None:
     so.fail(path="/Authenticate", body=body)
     assert deferred_by(worker_of(so, "system_user")).code == "superoffice.unexpected-answer"
 
 
 @pytest.mark.parametrize("minutes", [-30, 30])
-def test_a_clock_that_is_off_is_named(so: StandIn, minutes: int) -> None:
+def test_a_wrong_clock_is_named(so: StandIn, minutes: int) -> None:
     worker = worker_of(so, "system_user")
     worker.clock.offset = minutes * 60
     message = refusal(so, worker).message

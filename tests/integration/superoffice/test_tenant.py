@@ -1,4 +1,4 @@
-"""Online, the tenant's address is SuperOffice's to say: looked up, kept, and followed when it moves."""
+"""Online, SuperOffice says where the tenant is: its address is requested, kept, and requested again when it moves."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_address_is_kept_until_valid_until(so: StandIn) -> None:
     assert so.state_lookups == 2
 
 
-def test_the_state_is_asked_without_a_credential(so: StandIn) -> None:
+def test_the_state_is_requested_without_a_credential(so: StandIn) -> None:
     worker_of(so, "system_user").put()
     (lookup,) = so.find_calls("GET", "/api/state/Cust12345")
     assert not lookup.headers.keys() & {"Authorization", "So-Apptoken", "Cookie"}
@@ -85,7 +85,7 @@ def test_a_move_and_an_expired_credential_in_one_upload(so: StandIn) -> None:
         "MigrationPending",
     ],
 )
-def test_a_tenant_that_does_not_run_defers_without_a_put(so: StandIn, state: str) -> None:
+def test_a_tenant_that_is_not_running_defers_without_a_put(so: StandIn, state: str) -> None:
     so.set_state(state, valid_seconds=900)
     worker = worker_of(so, "bearer")
     refused = deferred_by(worker)
@@ -99,7 +99,7 @@ def test_a_tenant_that_does_not_run_defers_without_a_put(so: StandIn, state: str
 
 
 @pytest.mark.parametrize("auth", ["system_user", "refresh_token"])
-def test_a_tenant_that_does_not_run_is_not_logged_in_to(so: StandIn, auth: str) -> None:
+def test_no_login_takes_place_while_the_tenant_is_not_running(so: StandIn, auth: str) -> None:
     so.set_state("Suspended")
     so.revoke_credentials("Denied")
     refused = deferred_by(worker_of(so, auth))
@@ -120,14 +120,14 @@ def test_a_tenant_that_stopped_while_its_address_was_kept_is_reported_as_stopped
     assert "its state is Suspended" in refused.message
 
 
-def test_a_refused_login_to_a_running_tenant_asks_for_the_state_once(so: StandIn) -> None:
+def test_a_refused_login_to_a_running_tenant_requests_the_state_once(so: StandIn) -> None:
     so.revoke_credentials("Denied")
     assert deferred_by(worker_of(so, "system_user")).code == "credentials.invalid"
     assert so.state_lookups == 1
 
 
 @pytest.mark.parametrize(("valid_seconds", "retry_after"), [(12 * 3600, 900), (899, 899), (-60, None), (0, None)])
-def test_a_tenant_that_does_not_run_is_asked_for_again_after_a_quarter_of_an_hour_at_the_latest(
+def test_a_state_that_is_not_running_is_requested_again_after_15_minutes_at_the_latest(
     so: StandIn, valid_seconds: float, retry_after: float | None
 ) -> None:
     so.set_state("OfflineMaintenance", valid_seconds=valid_seconds)
@@ -160,7 +160,7 @@ def test_online_maintenance_stores(so: StandIn) -> None:
     worker_of(so, "bearer").put()
 
 
-def test_maintenance_that_begins_while_the_address_is_kept_is_found_out(so: StandIn) -> None:
+def test_maintenance_that_begins_while_the_address_is_kept_is_noticed(so: StandIn) -> None:
     worker = worker_of(so, "bearer")
     worker.put()
     so.maintenance()
@@ -190,14 +190,14 @@ def test_an_unknown_tenant_is_an_invalid_credential(so: StandIn, status: int) ->
 
 @pytest.mark.parametrize("api", [None, ""])
 def test_an_unknown_tenant_may_be_a_state_too(so: StandIn, api: str | None) -> None:
-    answered(so, State="Unknown", IsRunning=False, Api=api)
+    change_state(so, State="Unknown", IsRunning=False, Api=api)
     refused = deferred_by(worker_of(so, "bearer"))
     assert refused.code == "credentials.invalid"
     assert "knows no tenant Cust12345" in refused.message
 
 
-def answered(so: StandIn, **changed: Any) -> None:
-    """The state service answers once with these fields changed, those that are None left out."""
+def change_state(so: StandIn, **changed: Any) -> None:
+    """The next response of the state service has these fields changed, and not those that are None."""
     state = {
         "ContextIdentifier": "Cust12345",
         "Endpoint": so.api().removesuffix("/api"),
@@ -211,8 +211,8 @@ def answered(so: StandIn, **changed: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "{}/v1", "{}/v1/"])
-def test_addresses_in_every_form_that_is_seen(so: StandIn, form: str) -> None:
-    answered(so, Api=form.format(so.api()))
+def test_addresses_in_every_form(so: StandIn, form: str) -> None:
+    change_state(so, Api=form.format(so.api()))
     worker_of(so, "bearer").put()
 
 
@@ -236,7 +236,7 @@ def test_addresses_in_every_form_that_is_seen(so: StandIn, form: str) -> None:
     ],
 )
 def test_credentials_go_nowhere_else(so: StandIn, api: object) -> None:
-    answered(so, Api=api)
+    change_state(so, Api=api)
     refused = deferred_by(worker_of(so, "bearer"))
     assert refused.code == "superoffice.unexpected-answer"
     assert len(so.calls) == 1
@@ -252,24 +252,24 @@ def test_credentials_go_nowhere_else(so: StandIn, api: object) -> None:
     ],
 )
 def test_a_state_that_does_not_say_running_is_not_running(so: StandIn, changed: dict[str, Any]) -> None:
-    answered(so, **changed)
+    change_state(so, **changed)
     assert deferred_by(worker_of(so, "bearer")).code == "superoffice.unavailable"
     assert puts(so) == 0
 
 
-def test_a_state_without_is_running_is_told_by_its_name(so: StandIn) -> None:
-    answered(so, IsRunning=None)
+def test_a_state_without_is_running_is_recognised_by_its_name(so: StandIn) -> None:
+    change_state(so, IsRunning=None)
     worker_of(so, "bearer").put()
 
 
-def test_a_state_about_another_tenant_is_not_believed(so: StandIn) -> None:
-    answered(so, ContextIdentifier="Cust99999")
+def test_a_state_of_another_tenant_is_refused(so: StandIn) -> None:
+    change_state(so, ContextIdentifier="Cust99999")
     assert deferred_by(worker_of(so, "bearer")).code == "superoffice.unexpected-answer"
 
 
 @pytest.mark.parametrize("valid_until", [None, "someday", 7])
 def test_an_address_without_a_date_is_kept_for_a_while(so: StandIn, valid_until: object) -> None:
-    answered(so, ValidUntil=valid_until)
+    change_state(so, ValidUntil=valid_until)
     worker = worker_of(so, "bearer")
     worker.put()
     worker.put()
@@ -290,7 +290,7 @@ def test_an_address_without_a_date_is_kept_for_a_while(so: StandIn, valid_until:
         ({"drop": True}, "superoffice.unavailable"),
     ],
 )
-def test_what_the_state_service_answers(so: StandIn, failure: dict[str, Any], code: str) -> None:
+def test_every_response_of_the_state_service(so: StandIn, failure: dict[str, Any], code: str) -> None:
     so.fail(times=None, path="/api/state/", **failure)
     assert deferred_by(worker_of(so, "bearer")).code == code
     assert (puts(so), so.find_calls("GET", "/elsewhere")) == (0, [])

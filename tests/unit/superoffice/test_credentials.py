@@ -12,7 +12,7 @@ from image_ingest.timing import Timing
 
 @dataclass
 class Login:
-    """Gives out credentials and counts them."""
+    """Issues credentials and counts them."""
 
     lasts: float = 100.0
     slides: bool = False

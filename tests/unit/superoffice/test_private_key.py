@@ -75,12 +75,12 @@ def signature_verifies(text: str) -> bool:
         "xml-with-an-empty-derived-number",
     ],
 )
-def test_a_key_signs_in_whatever_form_it_comes(text: str) -> None:
+def test_a_key_signs_in_every_form(text: str) -> None:
     assert signature_verifies(text)
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
-def test_an_encrypted_key_is_refused_with_the_way_out(form: PrivateFormat) -> None:
+def test_an_encrypted_key_is_refused_with_advice(form: PrivateFormat) -> None:
     pem = get_rsa_key("partner").private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"passphrase")).decode()
     with pytest.raises(ValueError, match="decrypt it first: openssl pkey"):
         load_private_key(pem)
@@ -112,7 +112,7 @@ def test_other_keys_and_damage_are_refused_without_repeating_them() -> None:
         assert text[40:80] not in str(caught.value) or text == "c4nary"
 
 
-def test_xml_with_a_document_type_is_no_key() -> None:
+def test_xml_with_a_document_type_is_refused() -> None:
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]>' + rsa_xml().replace("<D>", "<D>&a;")
     with pytest.raises(ValueError, match="RSAKeyValue"):
         load_private_key(bomb)

@@ -58,7 +58,7 @@ def test_a_blob_id_in_json_or_xml(body: bytes) -> None:
     assert read_blob_id(respond(200, body), system_user=True, now=NOW) == 59
 
 
-def test_the_greatest_blob_id() -> None:
+def test_the_largest_blob_id() -> None:
     assert read_blob_id(respond(200, b"2147483647"), system_user=False, now=NOW) == 2**31 - 1
 
 
@@ -89,13 +89,13 @@ def test_the_greatest_blob_id() -> None:
         b"[" * 60_000,
     ],
 )
-def test_anything_else_with_200_is_no_blob_id(body: bytes) -> None:
+def test_anything_else_with_200_is_not_a_blob_id(body: bytes) -> None:
     error = outcome(respond(200, body, Content_Type="text/html; charset=utf-8"))
     assert isinstance(error, Deferred)
     assert error.code == "superoffice.unexpected-answer"
 
 
-def test_a_body_that_was_cut_off_is_no_blob_id() -> None:
+def test_a_truncated_body_is_not_a_blob_id() -> None:
     cut = Response(200, CaseInsensitiveDict(), b"59", truncated=True)
     assert outcome(cut).code == "superoffice.unexpected-answer"
 
@@ -124,9 +124,7 @@ def test_a_system_user_is_never_forbidden_for_one_record_only() -> None:
 @pytest.mark.parametrize("body", PAGES)
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
 @pytest.mark.parametrize("system_user", [True, False])
-def test_the_same_statuses_from_something_in_between_give_no_photo_up(
-    body: bytes, status: int, *, system_user: bool
-) -> None:
+def test_the_same_statuses_from_an_intermediary_are_retried(body: bytes, status: int, *, system_user: bool) -> None:
     error = outcome(respond(status, body), system_user=system_user)
     assert (error.code, type(error)) == ("superoffice.unexpected-answer", Deferred)
 
@@ -229,7 +227,7 @@ def test_the_login_and_state_services_refusals(status: int, code: str) -> None:
 
 
 @pytest.mark.parametrize("body", [*PAGES[:2], *PAGES[3:], b"59"])
-def test_a_service_that_answers_no_object(body: bytes) -> None:
+def test_a_service_response_without_an_object(body: bytes) -> None:
     with pytest.raises(Deferred) as caught:
         read_service_object(respond(200, body), "login service", str, NOW)
     assert caught.value.code == "superoffice.unexpected-answer"
@@ -241,7 +239,7 @@ def test_oauth_errors_carry_their_reason() -> None:
         read_service_object(respond(400, body), "login service", str, NOW)
 
 
-def test_foreign_text_is_bounded_one_line_and_without_secrets() -> None:
+def test_quoted_text_is_short_one_line_and_without_secrets() -> None:
     body = json.dumps({"ErrorMessage": "token c4nary\r\n\x00" + "x" * 5000}).encode()
     response = add_error_message(respond(400, body), lambda text: text.replace("c4nary", "***"))
     with pytest.raises(Rejected) as caught:
@@ -258,7 +256,7 @@ def test_foreign_text_is_bounded_one_line_and_without_secrets() -> None:
     system_user=st.booleans(),
 )
 @settings(max_examples=200, derandomize=True, deadline=None)
-def test_no_answer_raises_anything_but_a_code(status: int, body: bytes, header: str, *, system_user: bool) -> None:
+def test_every_response_is_a_blob_id_or_a_code(status: int, body: bytes, header: str, *, system_user: bool) -> None:
     try:
         response = add_error_message(respond(status, body, Retry_After=header, Content_Type=header), str)
         number = read_blob_id(response, system_user=system_user, now=NOW)

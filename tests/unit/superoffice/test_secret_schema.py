@@ -225,21 +225,21 @@ def test_header_values_must_fit_a_header(value: str) -> None:
     assert "access_token must be printable ASCII" in problem(**ONSITE, auth="bearer", access_token=value)
 
 
-def test_blanks_round_a_token_are_dropped_but_not_round_a_password() -> None:
+def test_blanks_around_a_token_are_removed_but_not_around_a_password() -> None:
     bearer = parse(**ONSITE, auth="bearer", access_token=" abc\n").scheme
     assert bearer == type(bearer)("abc")  # type: ignore[call-arg]  # any scheme; here Bearer
     basic = parse(**ONSITE, auth="basic", username="ingest", password=" pæss ").scheme
     assert basic.password == " pæss "  # type: ignore[union-attr]  # it is Basic
 
 
-def test_basic_values_that_http_cannot_carry() -> None:
+def test_basic_values_that_http_does_not_allow() -> None:
     message = problem(**ONSITE, auth="basic", username="a:b", password="line\nbreak")
     assert "username must not contain a colon" in message
     assert "password must not contain control characters" in message
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", '"x"', "{", "[" * 100_000, '{"auth": "basic",}', "\x00"])
-def test_text_that_is_no_document(text: str) -> None:
+def test_text_that_is_not_a_json_object(text: str) -> None:
     with pytest.raises(Deferred) as caught:
         parse_secret(text)
     assert caught.value.code == "credentials.invalid"
@@ -249,7 +249,7 @@ def test_text_that_is_no_document(text: str) -> None:
     st.dictionaries(st.sampled_from(["auth", "base_url", "password", "environment", "x"]), st.text() | st.integers())
 )
 @settings(max_examples=100, derandomize=True, deadline=None)
-def test_no_document_raises_anything_but_its_own_code(content: dict[str, Any]) -> None:
+def test_every_secret_is_valid_or_has_its_own_code(content: dict[str, Any]) -> None:
     with pytest.raises(Deferred) as caught:
         parse_secret(json.dumps(content | {"password": ["never a password"]}))
     assert caught.value.code == "credentials.invalid"
@@ -275,7 +275,7 @@ def test_echoed_secrets_are_redacted() -> None:
     assert CANARY not in secret.redact(f"bad token {CANARY} in SoSession={CANARY}")
 
 
-def test_a_ca_bundle_must_hold_certificates() -> None:
+def test_a_ca_bundle_must_contain_certificates() -> None:
     bundle = get_certificate().ca_pem
     assert parse(**ONSITE, **scheme("basic"), ca_bundle=bundle).ca_bundle == bundle
     assert parse(**ONSITE, **scheme("basic"), ca_bundle=bundle.replace("\n", "\\n")).ca_bundle == bundle
