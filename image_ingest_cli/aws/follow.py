@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from image_ingest.ledger import Item
-from image_ingest.ledger.order import same_upload
+from image_ingest.ledger import Item, same_upload
 from image_ingest_cli.aws.ledger import Ending, find_ending, newest_attempt, read_items
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.aws.transfer import Transfer

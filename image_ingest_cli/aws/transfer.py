@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from image_ingest.aws.errors import http_status
+from image_ingest.aws import http_status
 from image_ingest.errors import Rejected
 from image_ingest.picture import HEAD_BYTES, identify_format
 from image_ingest.target import Target, find_target

@@ -8,7 +8,7 @@ from itertools import islice
 
 from botocore.exceptions import ClientError
 
-from image_ingest.aws.errors import http_status
+from image_ingest.aws import http_status
 from image_ingest.errors import Rejected
 from image_ingest.target import Target, find_target
 from image_ingest_cli.aws.stack import WORKERS, Stack

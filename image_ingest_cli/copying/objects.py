@@ -10,7 +10,7 @@ from typing import Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from image_ingest.aws.errors import http_status
+from image_ingest.aws import http_status
 from image_ingest.errors import Rejected
 from image_ingest.target import EntityType, Target, find_target
 from image_ingest_cli.aws.errors import describe_aws_error

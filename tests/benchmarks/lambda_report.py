@@ -1,4 +1,4 @@
-"""The tables of docs/lambda.md and the README that benchmarks write."""
+"""The tables of docs/lambda.md that benchmarks write."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests import ROOT
 
 PLACES = {
     "sizes": ["docs/lambda.md"],
-    "cold-start": ["docs/lambda.md", "README.md"],
-    "throughput": ["docs/lambda.md", "README.md"],
+    "cold-start": ["docs/lambda.md"],
+    "throughput": ["docs/lambda.md"],
 }
 
 

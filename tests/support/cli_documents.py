@@ -1,6 +1,6 @@
 """The generated parts of the documents about the command line: its help, and a session as it really runs.
 
-A document contains a part between `<!-- overview -->`, `<!-- commands -->` or `<!-- session -->` and `<!-- end -->`.
+A document contains a part between `<!-- commands -->`, `<!-- session -->` or `<!-- example -->` and `<!-- end -->`.
 `python -m tests.support.cli_documents` writes them again.
 """
 
@@ -76,6 +76,20 @@ def session(sandbox: CliSandbox) -> str:
     return "\n".join(lines) + "\n"
 
 
+def make_example(recorded: str) -> str:
+    """The session's first group of failures: what the README shows."""
+    command = "$ image-ingest failures list"
+    lines = recorded.split(f"{command}\n")[1].split("\n$ ", maxsplit=1)[0].splitlines()
+    groups = [number for number, line in enumerate(lines) if re.fullmatch(r"[a-z.-]+: \d+", line)]
+    return "\n".join([command, *lines[: groups[1]]]) + "\n"
+
+
+def recorded_example() -> str:
+    """The example in the documents."""
+    (part,) = _find_parts("example")
+    return part.removeprefix("```console\n").removesuffix("```\n")
+
+
 def comparable(text: str) -> str:
     """The session without what differs each time."""
     for pattern, name in _VARIABLE:
@@ -95,7 +109,7 @@ def outdated_parts() -> list[str]:
 
 
 def _help_parts() -> dict[str, str]:
-    return {"overview": f"```text\n{_help(())}```\n", "commands": command_help()}
+    return {"commands": command_help()}
 
 
 def _documents() -> list[Path]:
@@ -152,7 +166,9 @@ def _desk(sandbox: CliSandbox) -> Iterator[None]:
 def main() -> None:
     with open_cli_sandbox() as sandbox:
         sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
-        _write_part("session", f"```console\n{session(sandbox)}```\n")
+        recorded = session(sandbox)
+    _write_part("session", f"```console\n{recorded}```\n")
+    _write_part("example", f"```console\n{make_example(recorded)}```\n")
     for name, content in _help_parts().items():
         _write_part(name, content)
 

@@ -1,4 +1,4 @@
-"""The parts of the documents that are written from the code. `python -m tests.support.documents` writes them anew."""
+"""The parts of the documents that are written from the code. `python -m tests.support.documents` writes them again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from image_ingest.errors import CATALOGUE
 from image_ingest.picture.seccomp import CALLS, HEIF_CALLS, Call
 from tests import ROOT
 
-GENERATED = ("README.md", "docs/reference.md", "docs/threats.md")
+GENERATED = ("docs/reference.md", "docs/threats.md")
 
 
 def code_table(disposition: str) -> str:

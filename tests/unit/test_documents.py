@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -69,3 +70,33 @@ def test_every_code_is_raised_by_its_disposition_only(code: str) -> None:
     (other,) = kinds.values()
     with pytest.raises(AssertionError):
         other(code, "why")
+
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(text: str) -> set[str]:
+    """The names under which Markdown viewers find a document's headings."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\((?!https?://)([^)]+)\)", document.read_text()):
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name) if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def test_every_document_is_in_the_reading_order() -> None:
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs/README.md").read_text())
+    assert sorted(listed) == sorted(path.name for path in DOCUMENTS[1:] if path.name != "README.md")
+
+
+def test_the_readme_stays_short() -> None:
+    text = (ROOT / "README.md").read_text()
+    prose = re.sub(r"```.*?```|<[^>]*>|\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    assert len(text.splitlines()) <= 130
+    assert len(re.findall(r"[A-Za-z][\w'-]*", prose)) <= 700

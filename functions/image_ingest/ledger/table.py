@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from image_ingest.aws.errors import aws_call, error_code
+from image_ingest.aws import aws_call, error_code
 from image_ingest.errors import Deferred
 from image_ingest.target import Target
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from image_ingest.aws.errors import aws_call, error_code
+from image_ingest.aws import aws_call, error_code
 from image_ingest.errors import Deferred
 
 _ABSENT = {"ResourceNotFoundException", "InvalidRequestException", "InvalidParameterException", "ValidationException"}
