@@ -15,9 +15,9 @@ from image_ingest.deadline import Deadline
 from image_ingest.picture import prepare
 from image_ingest.settings import PictureSettings
 from tests import ROOT
-from tests.pictures.corpus import heic
 from tests.pictures.makers import deep_png, encoded, exif, interlaced_png, tiled_tiff, ycck_jpeg
 from tests.pictures.profiles import rgb_profile
+from tests.pictures.scene import heic
 
 SHEET = ROOT / "docs" / "formats.png"
 CELL, COLUMNS, LABEL = 180, 6, 40

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from image_ingest.errors import Rejected
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.jpeg import MAX_SCANS, JpegStructure, read_structure
-from image_ingest.picture.formats.tiff import check_directory
-from image_ingest.picture.formats.webp import read_canvas
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,6 +39,8 @@ def check_structure(source: Source, source_format: str, most_pixels: int, most_m
     if source_format == "JPEG":
         _check_jpeg(read_structure(source), most_pixels)
     elif source_format == "TIFF":
+        from image_ingest.picture.formats.tiff import check_directory
+
         check_directory(source)
     elif source_format == "WEBP":
         _check_webp_canvas(source, most_pixels, most_memory)
@@ -97,6 +97,8 @@ def _check_jpeg(structure: JpegStructure, most_pixels: int) -> None:
 
 def _check_webp_canvas(source: Source, most_pixels: int, most_memory: int) -> None:
     """The decoder holds the whole canvas from its creation on."""
+    from image_ingest.picture.formats.webp import read_canvas
+
     size = read_canvas(source)
     check_pixels(size, most_pixels)
     _refuse_above(most_memory, size[0] * size[1] * _WEBP_CANVAS_BYTES, "WEBP", size)

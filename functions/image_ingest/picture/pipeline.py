@@ -41,7 +41,7 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryEr
 
 
 _EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6
-_PALETTE_ALWAYS = ("GIF", "BMP")  # their 1-bit and grey pictures have a palette too, which Pillow has already applied
+_PALETTE_ALWAYS = ("GIF",)  # its grey pictures have a palette too, which Pillow has already applied
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,6 @@ def _shrink(decoded: _Decoded) -> Image.Image:
     image, goal, profile = decoded.image, decoded.goal, decoded.image.info.get("icc_profile")
     if image.mode == "P" and not profile and goal.box == (0, 0, *goal.size) == (0, 0, *image.size):
         return turn_upright(image, read_orientation(image))
-    _shorten_key(image)
     small = convert_to_srgb(_divide_alpha_out(shrink(image, goal)), profile)
     return turn_upright(small, read_orientation(image))
 
@@ -141,7 +140,7 @@ def _shrink(decoded: _Decoded) -> Image.Image:
 def _encode(image: Image.Image, small: Image.Image, quality: int, source_format: str) -> Picture:
     if small.mode == "P":
         return encode_png(small, source_format, small.info.get("transparency"))
-    if image.mode in ("P", "PA") or (image.format in _PALETTE_ALWAYS and image.mode in ("1", "L")):
+    if image.mode in ("P", "PA") or (image.format in _PALETTE_ALWAYS and image.mode == "L"):
         return encode_png(reduce_to_palette(small), source_format)
     if small.mode in ("LA", "RGBA"):
         return encode_png(small, source_format)
@@ -151,10 +150,3 @@ def _encode(image: Image.Image, small: Image.Image, quality: int, source_format:
 def _divide_alpha_out(image: Image.Image) -> Image.Image:
     """Alpha as PNG has it: not multiplied into the colours."""
     return image.convert(image.mode.upper()) if image.mode in ("La", "RGBa") else image
-
-
-def _shorten_key(image: Image.Image) -> None:
-    """Pillow reads 16-bit RGB as 8-bit, but leaves the transparent colour (PNG tRNS) in 16 bits."""
-    key = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
-        image.info["transparency"] = tuple(value >> 8 for value in key)

@@ -17,9 +17,9 @@ from image_ingest.picture import Preparation, prepare, probe_decoder
 from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
 from image_ingest.settings import PictureSettings
 from tests.pictures.attacks import ATTACKS
-from tests.pictures.corpus import heic, scene
 from tests.pictures.hostile import with_order
 from tests.pictures.makers import encoded
+from tests.pictures.scene import heic, scene
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Only Linux filters system calls.")
 

@@ -7,7 +7,8 @@ import pytest
 from image_ingest.errors import Rejected
 from image_ingest.picture import Picture
 from tests.pictures.checks import check_fields, opened, prepared
-from tests.pictures.corpus import CORPUS, Sample
+from tests.pictures.corpus import CORPUS
+from tests.pictures.scene import Sample
 
 
 @pytest.mark.parametrize("sample", CORPUS, ids=lambda sample: sample.name)

@@ -27,9 +27,9 @@ from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Lim
 from image_ingest.settings import PictureSettings
 from tests import ROOT
 from tests.pictures.checks import prepared
-from tests.pictures.corpus import scene
 from tests.pictures.hostile import with_order
 from tests.pictures.makers import encoded
+from tests.pictures.scene import scene
 
 LIMITS = Limits(memory=64 * 2**20, cpu_seconds=1, wall_seconds=20)
 SOURCE = encoded(scene(), "PNG")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from tests import ROOT
-from tests.pictures.corpus import heic
 from tests.pictures.makers import encoded
+from tests.pictures.scene import heic
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "functions"), str(ROOT)))}
 SIZE = (1400, 1050)

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 from io import BytesIO
+from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageCms, ImageFile, ImageStat
+from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFile, ImageFont, ImageStat
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
@@ -17,9 +18,10 @@ from image_ingest.picture import prepare
 from image_ingest.settings import Fit, PictureSettings
 from tests import ROOT
 from tests.pictures.checks import check_fields, fields_of, opened, prepared
-from tests.pictures.corpus import FIELDS, SOUND, grey_scene, heic, noise, scene, see_through
 from tests.pictures.makers import encoded, exif, plain_tiff, resized_frame
 from tests.pictures.profiles import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
+from tests.pictures.scene import FIELDS, grey_scene, heic, noise, scene, see_through
+from tests.pictures.sound import SOUND
 
 HOW_STORED = {
     1: None,
@@ -178,6 +180,36 @@ def test_type_stays_sharp_where_a_photo_would_be_decoded_coarsely() -> None:
     assert ImageStat.Stat(ImageChops.difference(result, reference)).rms[0] < 5
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"subsampling": 0},
+        {"restart_marker_rows": 1},
+        {"progressive": True, "subsampling": 0},
+    ],
+)
+def test_a_jpeg_without_its_end_is_stored_only_if_no_pixel_is_missing(options: dict[str, Any]) -> None:
+    whole = encoded(noise(61, 47), "JPEG", **options)
+    expected = opened(prepared(whole)).tobytes()
+    assert opened(prepared(whole[:-2])).tobytes() == expected
+    assert opened(prepared(whole[:-2] + b"rubbish")).tobytes() == expected
+    begin = whole.index(b"\xff\xda") + 14
+    for cut in (*(begin + (len(whole) - begin) * tenth // 10 for tenth in range(10)), *range(-12, -2)):
+        with pytest.raises(Rejected) as refusal:
+            prepare(whole[:cut], PictureSettings(), Deadline(60))
+        assert refusal.value.code == "image.unreadable"
+
+
+def test_type_in_saturated_colours_keeps_its_edges() -> None:
+    logo = Image.new("RGB", (400, 200), (0, 0, 255))
+    ImageDraw.Draw(logo).text((20, 60), "Nordmann", (255, 0, 0), ImageFont.load_default(60))
+    difference = ImageChops.difference(opened(prepared(encoded(logo, "PNG"))), logo)
+    assert max(ImageStat.Stat(difference).mean) < 2
+    assert max(high for _, high in difference.getextrema()) < 90  # type: ignore[misc]  # a pair for each band
+
+
 def test_nothing_of_the_metadata_is_left() -> None:
     for sample in SOUND:
         if sample.name.endswith("metadata"):
@@ -223,7 +255,7 @@ def test_a_process_started_ahead_makes_the_same_picture(encoder: str) -> None:
         from contextlib import closing
         from image_ingest.picture import Preparation, prepare
         from image_ingest.settings import PictureSettings
-        from tests.pictures.corpus import scene
+        from tests.pictures.scene import scene
         from tests.pictures.makers import encoded
         source = encoded(scene(), "{encoder}")
         with closing(Preparation()) as preparation:

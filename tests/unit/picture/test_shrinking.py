@@ -11,8 +11,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from image_ingest.picture.geometry import PHOTO_MARGIN, Plan, reduce_decoding
 from image_ingest.picture.shrinking import shrink
-from tests.pictures.corpus import noise, scene
 from tests.pictures.makers import encoded
+from tests.pictures.scene import noise, scene
 
 PHOTO = noise(301, 199)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from io import BytesIO
 from mmap import mmap
 from typing import TYPE_CHECKING, cast
 
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _DECODERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "HEIF": ("pillow_heif", "HeifImageFile"),
+    "JPEG": ("image_ingest.picture.formats.jpeg", "open_jpeg"),
+    "PNG": ("image_ingest.picture.formats.png", "open_png"),
+    "GIF": ("image_ingest.picture.formats.gif", "open_gif"),
+    "TIFF": ("image_ingest.picture.formats.tiff", "open_tiff"),
+    "WEBP": ("image_ingest.picture.formats.webp", "open_webp"),
+    "BMP": ("image_ingest.picture.formats.bmp", "open_bmp"),
+    "AVIF": ("image_ingest.picture.formats.avif", "open_avif"),
+    "HEIF": ("image_ingest.picture.formats.heif", "open_heif"),
 }
 FORMATS = (*_DECODERS, "MPO")  # what a picture can come from
 _SIGNATURES = (
@@ -84,11 +83,10 @@ def import_decoder(source_format: str) -> None:
 
 
 def open_image(source_format: str, source: Source) -> ImageFile:
-    """Reads the header with this one decoder, as `Image.open(formats=…)` does, but without its fixed pixel limit.
+    """Reads the header with this one decoder; `load` then reads the pixels.
 
-    Raises whatever decoders raise.
+    The `info` of the result may have: `icc_profile`, `exif`, `transparency` (as Pillow keeps it), `cicp` (primaries and
+    transfer, ITU-T H.273) and `mp` (more pictures follow). Raises Rejected, and whatever decoders raise.
     """
-    module, decoder = _DECODERS[source_format]
-    file = BytesIO(source) if isinstance(source, bytes) else source
-    file.seek(0)
-    return cast("ImageFile", getattr(importlib.import_module(module), decoder)(file))
+    module, function = _DECODERS[source_format]
+    return cast("ImageFile", getattr(importlib.import_module(module), function)(source))

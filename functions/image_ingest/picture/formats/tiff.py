@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from PIL.TiffImagePlugin import TiffImageFile
+
 from image_ingest.errors import Rejected
 from image_ingest.picture.formats import Source
+from image_ingest.picture.formats.splice import open_file
 
 MAX_ENTRIES = 4096
 MAX_METADATA_BYTES = 32 * 2**20
@@ -30,3 +33,8 @@ def check_directory(source: Source) -> None:
         raise Rejected(
             "image.too-many-pixels", "The TIFF's directory points to more metadata than this function reads."
         )
+
+
+def open_tiff(source: Source) -> TiffImageFile:
+    """Raises whatever the decoder raises."""
+    return TiffImageFile(open_file(source))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from PIL.WebPImagePlugin import WebPImageFile
+
 from image_ingest.errors import Rejected
 from image_ingest.picture.formats import Source
+from image_ingest.picture.formats.splice import open_file
 
 
 def read_canvas(source: Source) -> tuple[int, int]:
@@ -20,3 +23,8 @@ def read_canvas(source: Source) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack_from("<HH", head, 14)
     return width & 0x3FFF, height & 0x3FFF
+
+
+def open_webp(source: Source) -> WebPImageFile:
+    """Raises whatever the decoder raises."""
+    return WebPImageFile(open_file(source))
