@@ -9,14 +9,14 @@ from image_ingest.errors import CATALOGUE
 from image_ingest.superoffice import Response, describe_response
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.checks.finding import CheckFailed
+from image_ingest_cli.credentials.form import describe_secret
 
 _MOST_SKEW = 60.0  # seconds; a system user's signature contains the minute
 
 
 def check_secret(stack: Stack) -> str:
     """The secret is complete."""
-    secret = stack.crm.secret()
-    return f"valid, {type(secret.scheme).__name__} for {secret.tenant}"
+    return f"valid, {describe_secret(stack.crm.secret())}"
 
 
 def check_tenant(stack: Stack) -> str:

@@ -27,7 +27,7 @@ def test_the_doctor_finds_a_sound_stack(sandbox: CliSandbox) -> None:
     findings = _findings(sandbox, expect=0)
     assert all(finding["ok"] for finding in findings.values())
     assert findings["decoder"]["detail"] == "isolated, its system calls are filtered"
-    assert findings["secret"]["detail"] == f"valid, Basic for {sandbox.superoffice.api(online=False)}"
+    assert findings["secret"]["detail"] == f"valid, basic for {sandbox.superoffice.api(online=False)}"
 
 
 @pytest.mark.parametrize(
@@ -132,21 +132,6 @@ def test_the_doctor_sees_broken_wiring(sandbox: CliSandbox) -> None:
     )
     run = sandbox.run("doctor", "--stack", "other", expect=1)
     assert run.out.startswith("FAIL stack: There is no stack other")
-
-
-def test_a_secret_is_assembled_checked_and_stored(sandbox: CliSandbox, tmp_path: Path, monkeypatch: Any) -> None:
-    secret = sandbox.superoffice.secret("system_user")
-    key = tmp_path / "partner.pem"
-    key.write_text(secret["private_key"])
-    part = tmp_path / "part.json"
-    part.write_text(json.dumps({"login_url": secret["login_url"], "system_user_token": secret["system_user_token"]}))
-    online = ("--environment", "sod", "--context-identifier", secret["context_identifier"])
-    arguments = ("secret", "put", "system_user", "--from", part, "--private-key", key, *online)
-    assert "client_secret is missing" in sandbox.run(*arguments, expect=1).err
-    monkeypatch.setenv("IMAGE_INGEST_CLIENT_SECRET", secret["client_secret"])
-    run = sandbox.run(*arguments)
-    assert secret["client_secret"] not in run.out + run.err
-    assert _findings(sandbox, expect=0)["credential"]["ok"]
 
 
 def test_forgotten_records_are_stored_again_by_resend(sandbox: CliSandbox) -> None:

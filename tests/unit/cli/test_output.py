@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from image_ingest.superoffice import SCHEMES, parse_secret
-from image_ingest_cli.commands.secret import make_blank
+from image_ingest_cli.credentials.form import make_blank
 from image_ingest_cli.main import app
 from image_ingest_cli.terminal.console import print_table, print_text
 from image_ingest_cli.terminal.progress import show_progress
