@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from image_ingest.errors import CATALOGUE
 from image_ingest.ledger import Item, same_upload
+from image_ingest.outcome import Outcome
 from image_ingest.target import Target
 from image_ingest.upload import Upload, UploadIdentity
 from image_ingest_cli.aws.dead_letters import DeadLetter, read_dead_letters
@@ -18,6 +19,13 @@ from image_ingest_cli.diagnosis.inspector import load_inspector
 from image_ingest_cli.diagnosis.item_text import describe_item
 from image_ingest_cli.diagnosis.prediction import Inspection
 from image_ingest_cli.terminal.records import describe_target
+
+_SECRET_STEPS = (
+    "The upload waits for the SuperOffice credential: image-ingest secret put",
+    "Once the secret is valid, the upload is stored automatically.",
+)
+_UP_TO_DATE = "Nothing. SuperOffice has this picture or a newer one."
+_SETTLED: Mapping[Outcome, str] = {"duplicate": _UP_TO_DATE, "superseded": _UP_TO_DATE, "unchanged": _UP_TO_DATE}
 
 
 @dataclass(frozen=True)
@@ -91,18 +99,15 @@ def find_next_steps(explanation: Explanation) -> list[str]:
     prediction, letter = explanation.inspection.prediction, explanation.letter
     advice = [CATALOGUE[prediction.code].advice] if prediction.code in CATALOGUE else []
     if letter is not None:
-        return [*advice, *_steps_for_letter(prediction.outcome, letter)]
-    if prediction.outcome in {"duplicate", "superseded", "unchanged"}:
-        return ["Nothing. SuperOffice has this picture or a newer one."]
-    if prediction.outcome == "stored" and not _is_in_progress(explanation):
-        key = shlex.quote(explanation.inspection.upload.key)
-        return [f"No delivery of it is known. Enqueue it again: image-ingest resend --prefix {key}"]
+        return [*advice, *_find_steps_for_letter(prediction.outcome, letter)]
     if prediction.outcome == "stored":
-        return ["Wait. The upload is in progress and is retried automatically."]
-    return advice or ["Upload the photo again."]
+        return _find_steps_to_store(explanation, explanation.inspection)
+    if prediction.code == "credentials.invalid":
+        return list(_SECRET_STEPS)
+    return advice or [_SETTLED.get(prediction.outcome, "Upload the photo again.")]
 
 
-def _steps_for_letter(outcome: str, letter: DeadLetter) -> list[str]:
+def _find_steps_for_letter(outcome: Outcome, letter: DeadLetter) -> list[str]:
     if outcome == "stored":
         return [f"Replay it: image-ingest failures replay {letter.id[:8]}"]
     if outcome in {"rejected", "deferred"}:
@@ -110,12 +115,13 @@ def _steps_for_letter(outcome: str, letter: DeadLetter) -> list[str]:
     return [f"It is safe to discard it: image-ingest failures discard {letter.id[:8]}"]
 
 
-def _is_in_progress(explanation: Explanation) -> bool:
-    """Whether the ledger says that this upload is still being tried."""
-    attempt, inspection = newest_attempt(explanation.item), explanation.inspection
-    if attempt is None or inspection is None or inspection.identity is None:
-        return False
-    return explanation.item.get("status") in {"deferred", "in_progress"} and same_upload(inspection.identity, attempt)
+def _find_steps_to_store(explanation: Explanation, inspection: Inspection) -> list[str]:
+    attempt = newest_attempt(explanation.item)
+    is_same = attempt is not None and inspection.identity is not None and same_upload(inspection.identity, attempt)
+    if is_same and explanation.item.get("status") in {"deferred", "in_progress"}:
+        return ["Wait. The upload is in progress and is retried automatically."]
+    key = shlex.quote(inspection.upload.key)
+    return [f"No delivery of it is known. Enqueue it again: image-ingest resend --prefix {key}"]
 
 
 def _pick_newest(letters: Sequence[DeadLetter], version_id: str | None) -> DeadLetter | None:

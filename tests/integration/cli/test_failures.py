@@ -81,6 +81,8 @@ def test_reading_dead_letters_takes_none_and_predicts_each(sandbox: CliSandbox) 
     assert groups[None]["count"] == 1
     predicted = _predicted(run)
     assert predicted["f/bad.txt"]["code"] == "image.unsupported-format"
+    attempts = {letter["key"]: letter["attempts"] for letter in run.data["dead_letters"]}
+    assert (attempts["f/bad.txt"], attempts[None]) == (1, None)
     assert predicted["f/gone.txt"]["outcome"] == "ignored"
     assert predicted["f/no-target.jpg"]["code"] == "target.missing"
     assert predicted["f/unknown.jpg"]["code"] == "superoffice.bad-request"
@@ -147,10 +149,11 @@ def test_explain_shows_everything_known_and_the_next_step(sandbox: CliSandbox, t
     sandbox.until_dead_letters(1)
     explained = sandbox.run("explain", "person", 41)
     assert "image.unreadable" in explained.out
+    assert ", after 1 attempt\n" in explained.out
     assert "failures replay" in explained.out
     same = sandbox.run("explain", f"s3://{sandbox.bucket}/e/bad.jpg", "--json").data
     assert (same["target"], same["prediction"]["code"]) == ("person#41", "image.unreadable")
-    assert same["dead_letter"]["code"] == "image.unreadable"
+    assert (same["dead_letter"]["code"], same["dead_letter"]["attempts"]) == ("image.unreadable", 1)
     sandbox.put("e/good.jpg", photo(size=(3000, 10)), "person#42")
     sandbox.until("person#42", "stored")
     assert "Nothing. SuperOffice has this picture" in sandbox.run("explain", "person", 42).out
@@ -158,6 +161,16 @@ def test_explain_shows_everything_known_and_the_next_step(sandbox: CliSandbox, t
     assert "deleted" in absent.out
     assert "Upload a photo for it" in sandbox.run("explain", "product", 43).out
     sandbox.run("explain", "person", expect=2)
+
+
+def test_an_upload_waits_for_the_secret(sandbox: CliSandbox) -> None:
+    sandbox.stack.put_secret({"auth": "basic"})
+    sandbox.put("h.jpg", photo(), "person#52")
+    assert sandbox.until("person#52", "deferred")["error_code"] == "credentials.invalid"
+    assert "The upload waits for the SuperOffice credential: image-ingest secret put" in (
+        sandbox.run("explain", "person", 52).out
+    )
+    sandbox.client("sqs").purge_queue(QueueUrl=sandbox.stack.outputs["IngestQueueUrl"])
 
 
 def test_a_refused_credential_is_predicted(sandbox: CliSandbox) -> None:

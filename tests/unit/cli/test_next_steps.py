@@ -1,0 +1,86 @@
+"""The next step that `image-ingest explain` gives in each state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from image_ingest.outcome import Outcome
+from image_ingest.target import Target
+from image_ingest.upload import Upload, UploadIdentity
+from image_ingest_cli.aws.dead_letters import DeadLetter
+from image_ingest_cli.diagnosis.explanation import Explanation, build_document, find_next_steps
+from image_ingest_cli.diagnosis.prediction import Inspection, Prediction
+
+TARGET = Target("person", 7)
+UPLOAD = Upload("b", "photos/it's me.jpg", "1")
+IDENTITY = UploadIdentity("b", UPLOAD.key, "1", None, "2026-10-05T10:00:00Z", "e")
+OTHER = UploadIdentity("b", UPLOAD.key, "2", None, "2026-10-05T10:00:01Z", "e")
+LETTER = DeadLetter("0123456789", "r", "{}", "image.unreadable", "m", 3, TARGET, "2026-10-05T10:00:00Z", ())
+UNREADABLE_ADVICE = "Open it on a computer"
+
+
+def _explain(
+    outcome: Outcome | None,
+    code: str | None = None,
+    *,
+    letter: bool = False,
+    status: str | None = None,
+    attempt: UploadIdentity = IDENTITY,
+) -> Explanation:
+    item: dict[str, Any] = {} if status is None else {"status": status, "attempt": attempt.as_map()}
+    inspection = None
+    if outcome is not None:
+        prediction = Prediction(outcome, code, "m")
+        inspection = Inspection(UPLOAD, identity=IDENTITY, target=TARGET, item=item, prediction=prediction)
+    return Explanation(TARGET, item, inspection, LETTER if letter else None)
+
+
+@pytest.mark.parametrize(
+    ("explanation", "steps"),
+    [
+        (_explain(None), ["Upload a photo for it"]),
+        (_explain("stored", letter=True), ["Replay it: image-ingest failures replay 01234567"]),
+        (
+            _explain("rejected", "image.unreadable", letter=True),
+            [UNREADABLE_ADVICE, "Then replay it: image-ingest failures replay 01234567"],
+        ),
+        (
+            _explain("deferred", "superoffice.unavailable", letter=True),
+            ["Wait", "Then replay it: image-ingest failures replay 01234567"],
+        ),
+        *(
+            (_explain(outcome, letter=True), ["It is safe to discard it: image-ingest failures discard 01234567"])
+            for outcome in ("duplicate", "superseded", "unchanged", "ignored")
+        ),
+        *(
+            (_explain(outcome, status="stored"), ["Nothing. SuperOffice has this picture or a newer one."])
+            for outcome in ("duplicate", "superseded", "unchanged")
+        ),
+        (_explain("stored", status="in_progress"), ["Wait. The upload is in progress"]),
+        (_explain("stored", status="deferred"), ["Wait. The upload is in progress"]),
+        (
+            _explain("stored"),
+            ["No delivery of it is known. Enqueue it again: image-ingest resend --prefix 'photos/it'\"'\"'s me.jpg'"],
+        ),
+        (_explain("stored", status="deferred", attempt=OTHER), ["No delivery of it is known."]),
+        (_explain("stored", status="rejected"), ["No delivery of it is known."]),
+        (_explain("rejected", "image.unreadable", status="rejected"), [UNREADABLE_ADVICE]),
+        (_explain("deferred", "target.busy", status="in_progress"), ["Nothing"]),
+        (_explain("ignored"), ["Upload the photo again."]),
+        (
+            _explain("deferred", "credentials.invalid", status="deferred"),
+            [
+                "The upload waits for the SuperOffice credential: image-ingest secret put",
+                "Once the secret is valid, the upload is stored automatically.",
+            ],
+        ),
+    ],
+)
+def test_each_state_has_its_next_step(explanation: Explanation, steps: list[str]) -> None:
+    found = find_next_steps(explanation)
+    assert len(found) == len(steps)
+    for step, beginning in zip(found, steps, strict=True):
+        assert step.startswith(beginning)
+    assert build_document(explanation)["next"] == found

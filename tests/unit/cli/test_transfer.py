@@ -1,0 +1,66 @@
+"""Which files S3 already has, and what a stack must have."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from image_ingest.target import Target
+from image_ingest_cli.aws.stack import Stack
+from image_ingest_cli.aws.transfer import check_photo, is_present
+from image_ingest_cli.errors import CommandError
+
+PHOTO = b"\xff\xd8\xff\xe0 a photo"
+MD5 = hashlib.md5(PHOTO).hexdigest()
+SHA256 = base64.b64encode(hashlib.sha256(PHOTO).digest()).decode()
+OTHER = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+PERSON = {"entity-type": "person", "entity-id": "7"}
+
+
+def _stack(head: dict[str, Any] | None) -> Stack:
+    def head_object(**_asked: str) -> dict[str, Any]:
+        if head is None:
+            raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 404}}, "HeadObject")
+        moment = SimpleNamespace(
+            astimezone=lambda _zone: SimpleNamespace(strftime=lambda _form: "2026-10-05T10:00:00Z")
+        )
+        return {"Metadata": PERSON, "LastModified": moment, **head}
+
+    return cast("Stack", SimpleNamespace(s3=SimpleNamespace(head_object=head_object), bucket="b"))
+
+
+@pytest.mark.parametrize(
+    ("head", "present"),
+    [
+        (None, False),
+        ({"ETag": f'"{MD5}"'}, True),
+        ({"ETag": f'"{"0" * 32}"'}, False),  # encrypted with a KMS key, or other bytes
+        ({"ETag": f'"{MD5}-1"'}, False),  # uploaded in parts
+        ({"ETag": f'"{MD5}-1"', "ChecksumSHA256": SHA256}, True),
+        ({"ETag": f'"{"0" * 32}"', "ChecksumSHA256": SHA256}, True),
+        ({"ETag": f'"{MD5}"', "ChecksumSHA256": OTHER}, False),
+        ({"ETag": f'"{MD5}"', "Metadata": {**PERSON, "entity-id": "8"}}, False),
+        ({"ETag": f'"{MD5}"', "Metadata": {}}, False),
+    ],
+)
+def test_a_file_is_present_by_its_bytes_and_target(
+    tmp_path: Path, head: dict[str, Any] | None, *, present: bool
+) -> None:
+    file = tmp_path / "7.jpg"
+    file.write_bytes(PHOTO)
+    photo = check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=1000)
+    assert is_present(_stack(head), photo) == present
+
+
+def test_a_missing_output_is_named() -> None:
+    stack = Stack("mine")
+    stack.__dict__["outputs"] = {"IngestQueueUrl": "https://example.com/ingest"}
+    assert stack.ingest_queue == "https://example.com/ingest"
+    with pytest.raises(CommandError, match=r"The stack mine has no output UploadBucketName\. Name the stack"):
+        _ = stack.bucket
