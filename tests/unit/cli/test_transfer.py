@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,11 +27,9 @@ PERSON = {"entity-type": "person", "entity-id": "7"}
 def _stack(head: dict[str, Any] | None) -> Stack:
     def head_object(**_asked: str) -> dict[str, Any]:
         if head is None:
-            raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 404}}, "HeadObject")
-        moment = SimpleNamespace(
-            astimezone=lambda _zone: SimpleNamespace(strftime=lambda _form: "2026-10-05T10:00:00Z")
-        )
-        return {"Metadata": PERSON, "LastModified": moment, **head}
+            missing: Any = {"ResponseMetadata": {"HTTPStatusCode": 404}}
+            raise ClientError(missing, "HeadObject")
+        return {"Metadata": PERSON, "LastModified": datetime(2026, 10, 5, 10, tzinfo=UTC), **head}
 
     return cast("Stack", SimpleNamespace(s3=SimpleNamespace(head_object=head_object), bucket="b"))
 
