@@ -51,8 +51,8 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "Upload again with the record's SuperOffice id as entity-id.",
     ),
     "object.too-large": _reject(
-        "The object has more bytes than IMAGE_MAX_SOURCE_BYTES.",
-        "Upload a smaller file, or raise the limit and replay.",
+        "The object has more bytes than IMAGE_MAX_SOURCE_BYTES, or than the function's memory has room for.",
+        "Upload a smaller file, or raise what the message names and replay: the limit, or the function's memory.",
     ),
     "object.empty": _reject("The object has no bytes.", "Upload the file again; the transfer was probably cut off."),
     "object.archived": _reject(

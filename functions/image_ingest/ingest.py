@@ -16,7 +16,7 @@ from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.events import UNRECOGNISED, Ignored, Unrecognised, WorkItem, format_notification
 from image_ingest.ledger import CRASH_LIMIT, Ledger, Settled, StoredPicture, UploadClaim, is_time
 from image_ingest.outcome import Measures, Outcome, Result
-from image_ingest.picture import Picture, Preparation
+from image_ingest.picture import Picture, Preparation, limit_source
 from image_ingest.settings import PictureSettings, Settings
 from image_ingest.superoffice import Calls
 from image_ingest.target import Target, find_target
@@ -180,7 +180,7 @@ class Ingest:
         if claim.crashes >= self._crash_limit:
             raise Rejected("worker.crashed", f"The worker crashed {claim.crashes} times while it handled this upload.")
         settings = choose_picture_settings(claim.target, self._settings.picture)
-        check_readable(obj, self._settings.max_source_bytes)
+        check_readable(obj, self._settings)
         with closing(self._prepare()) as preparation:
             if claim.stored is None or not self._settings.skip_unchanged:
                 preparation.start()
@@ -254,10 +254,15 @@ def identify(upload: Upload, obj: StoredObject) -> UploadIdentity:
     )
 
 
-def check_readable(obj: StoredObject, limit: int) -> None:
-    """Raises Rejected `object.too-large`, `object.empty`, `object.archived`; `limit` in bytes."""
-    if obj.size > limit:
-        raise Rejected("object.too-large", f"The object has {obj.size} bytes; at most {limit} are allowed.")
+def check_readable(obj: StoredObject, settings: Settings) -> None:
+    """Raises Rejected `object.too-large`, `object.empty`, `object.archived`."""
+    if obj.size > settings.max_source_bytes:
+        limit = settings.max_source_bytes
+        raise Rejected("object.too-large", f"The object has {obj.size} bytes; IMAGE_MAX_SOURCE_BYTES is {limit}.")
+    if obj.size > (limit := limit_source(settings.picture.function_memory)):
+        raise Rejected(
+            "object.too-large", f"The object has {obj.size} bytes; the function's memory has room for {limit}."
+        )
     if obj.size == 0:
         raise Rejected("object.empty", "The object has no bytes.")
     if obj.archived:

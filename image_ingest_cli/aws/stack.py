@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from image_ingest.aws import Objects, error_code
 from image_ingest.ledger import Ledger, Table
-from image_ingest.settings import InvalidSettings, Settings
+from image_ingest.settings import MEMORY_VARIABLE, InvalidSettings, Settings
 from image_ingest.superoffice import SecretSource, SuperOffice
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.superoffice import Crm
@@ -125,7 +125,8 @@ class Stack:
     def settings(self) -> Settings:
         """The settings that the function runs with."""
         try:
-            return Settings.from_environment(self.function.get("Environment", {}).get("Variables", {}))
+            variables = self.function.get("Environment", {}).get("Variables", {})
+            return Settings.from_environment({MEMORY_VARIABLE: str(self.function.get("MemorySize", "")), **variables})
         except InvalidSettings as problem:
             raise CommandError(f"The function's environment is not valid, so every upload fails. {problem}") from None
 

@@ -58,7 +58,9 @@ def check_photo(path: Path, name: str, line: int | None, target: Target, *, pref
     if size == 0:
         raise ValueError("the file is empty")
     if size > max_bytes:
-        raise ValueError(f"the file has {size} bytes; the function accepts at most {max_bytes} (ImageMaxSourceBytes)")
+        raise ValueError(
+            f"the file has {size} bytes; the function accepts at most {max_bytes} (ImageMaxSourceBytes, or its memory)"
+        )
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     try:

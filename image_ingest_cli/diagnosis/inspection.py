@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Rejected
 from image_ingest.picture import Picture
 from image_ingest.predict import predict
-from image_ingest.settings import DEFAULT_MEMORY_MIB
 from image_ingest.superoffice import Calls
 from image_ingest.target import Target
 from image_ingest.upload import Upload
@@ -23,10 +20,9 @@ def inspect(stack: Stack, upload: Upload, *, past_picture: bool = False) -> Insp
     `past_picture`: its picture was made before, so that the bytes need not be read again.
     """
     superoffice = _Acceptance(stack)
-    memory = int(stack.function.get("MemorySize", DEFAULT_MEMORY_MIB)) * 2**20
     predicted = predict(
         upload,
-        settings=replace(stack.settings, picture=replace(stack.settings.picture, function_memory=memory)),
+        settings=stack.settings,
         objects=stack.objects,
         table=stack.table,
         superoffice=superoffice,

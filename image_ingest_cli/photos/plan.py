@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from image_ingest.picture import limit_source
 from image_ingest.target import Target
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.aws.transfer import PhotoFile, check_photo
@@ -20,7 +21,7 @@ def plan_uploads(stack: Stack, folder: Folder, found: RowList, prefix: str) -> t
     """Every row as a photo for a target, or its problem."""
     targets, problems = find_targets(stack, found.rows)
     photos = []
-    max_bytes = stack.settings.max_source_bytes
+    max_bytes = min(stack.settings.max_source_bytes, limit_source(stack.settings.picture.function_memory))
     for row in found.rows:
         try:
             path = folder.find(row.file)

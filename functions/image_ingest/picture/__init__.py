@@ -10,12 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from image_ingest.picture.formats import HEAD_BYTES, identify_format
+from image_ingest.picture.memory import limit_source
 from image_ingest.picture.picture import Picture
 
 if TYPE_CHECKING:
     from image_ingest.picture.preparation import Preparation, prepare, probe_decoder, stop, warm_up
 
-__all__ = ["HEAD_BYTES", "Picture", "Preparation", "identify_format", "prepare", "probe_decoder", "stop", "warm_up"]
+__all__ = [
+    "HEAD_BYTES",
+    "Picture",
+    "Preparation",
+    "identify_format",
+    "limit_source",
+    "prepare",
+    "probe_decoder",
+    "stop",
+    "warm_up",
+]
 
 _DECODING = ("Preparation", "prepare", "probe_decoder", "stop", "warm_up")
 

@@ -11,6 +11,7 @@ from image_ingest.settings import PictureSettings
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 
+_GAP = 3.0  # reduce by whole numbers down to this many times the result's size, then LANCZOS
 _JPEG_SCALES = ((8, 1), (4, 2), (3, 3), (2, 4))  # the denominator that libjpeg is given, the eighths that it delivers
 
 # How many times the result's size a JPEG is decoded at least, both measured (docs/pictures.md, "Speed").
@@ -53,6 +54,11 @@ def _cover(source: Size, bounds: Size) -> Plan:
     if scale == 1.0:
         left, top = int(left), int(top)
     return Plan(size, (left, top, left + across, top + down))
+
+
+def choose_factors(source: tuple[float, float], result: Size) -> tuple[int, int]:
+    """The whole numbers by which the source's sides are reduced before the resize, the quick way."""
+    return max(1, int(source[0] / result[0] / _GAP)), max(1, int(source[1] / result[1] / _GAP))
 
 
 def reduce_decoding(image: ImageFile, goal: Plan, margin: float) -> float:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from image_ingest.errors import Rejected
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.jpeg import MAX_SCANS, JpegStructure, read_structure
+from image_ingest.picture.geometry import choose_factors
+from image_ingest.picture.memory import WORKING_BYTES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,7 +19,6 @@ _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes p
 _DECODING = {"WEBP": 13, "AVIF": 6, "HEIF": 6, "GIF": 1, "BMP": 1}  # what the decoder holds in addition, measured
 _WEBP_CANVAS_BYTES = 8  # per pixel, before anything is decoded
 _COPIED = ("WEBP", "AVIF", "HEIF")  # their decoders keep a copy of the file
-_WORKING_BYTES = 24 * 2**20  # strips, decoder tables, colour transforms
 
 
 def check_pixels(size: tuple[int, int], most: int) -> None:
@@ -63,7 +64,9 @@ def estimate_memory(image: Image, source: Source, result: tuple[int, int]) -> in
     copied = len(source) if image.format in _COPIED else 0
     per_pixel = stored + _DECODING.get(image.format or "", 0)
     coefficients = _estimate_coefficients(image, source)
-    return copied + pixels * per_pixel + coefficients + 16 * result[0] * result[1] + _WORKING_BYTES
+    across, down = choose_factors(image.size, result)
+    reduced = 4 * pixels // (across * down) if across * down > 1 else 0
+    return copied + pixels * per_pixel + reduced + coefficients + 16 * result[0] * result[1] + WORKING_BYTES
 
 
 def _refuse_above(most: int, needed: int, source_format: str, size: tuple[int, int]) -> None:

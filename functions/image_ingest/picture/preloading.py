@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import threading
 
 from image_ingest.picture.formats import import_decoder
@@ -22,6 +22,9 @@ _IMPORTED_LATER = (
 def preload(source_format: str) -> None:
     """Imports the format's decoder and what it imports later, and has it work in as few threads as it can."""
     import_decoder(source_format)
+    own_module = f"image_ingest.picture.formats.{source_format.lower()}"
+    if importlib.util.find_spec(own_module):
+        importlib.import_module(own_module)
     for name in _IMPORTED_LATER:
         importlib.import_module(name)
     if source_format == "AVIF":

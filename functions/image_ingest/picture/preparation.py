@@ -19,12 +19,10 @@ from image_ingest.deadline import Deadline
 from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
 from image_ingest.picture.formats import FORMATS, HEAD_BYTES, identify_format
 from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
+from image_ingest.picture.memory import leave_memory
 from image_ingest.picture.picture import Picture
 from image_ingest.settings import PictureSettings
 
-MIB = 2**20
-RUNTIME_BYTES = 160 * MIB  # Lambda's Python, boto3, Pillow and this function, before any picture
-LEAST_MEMORY = 16 * MIB
 CPU_SECONDS = 4  # twice what the largest accepted pictures take; a stall ends here
 WALL_SECONDS = 20.0  # the same for a worker with a small share of a core
 _REFUSALS = ("image.unsupported-format", "image.unreadable", "image.too-many-pixels", "worker.failed")
@@ -71,7 +69,7 @@ class Preparation:
         size = self.file.seek(0, os.SEEK_END)
         self.file.seek(0)
         source_format = identify_format(self.file.read(HEAD_BYTES))
-        memory = _leave_memory(settings.function_memory, size)
+        memory = leave_memory(settings.function_memory, size)
         order = {"source_format": source_format, "memory": memory, "settings": asdict(settings)}
         limits = Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds)
         with _translate_child_failure(out_of_time=seconds < WALL_SECONDS):
@@ -103,11 +101,6 @@ def warm_up() -> None:
 def stop() -> None:
     """Ends what `warm_up` starts; the next picture starts it again."""
     DECODER.stop()
-
-
-def _leave_memory(function_memory: int, source: int) -> int:
-    """Bytes that decoding may take: what the runtime and a source of this size leave of the function's memory."""
-    return max(function_memory - RUNTIME_BYTES - source, LEAST_MEMORY)
 
 
 @contextmanager

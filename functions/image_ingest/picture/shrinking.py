@@ -1,22 +1,21 @@
 """Few pixels out of many: any mode → a small picture that colour management understands, alpha premultiplied.
 
-Modes that cannot be resized directly are converted and reduced strip by strip, so that no converted copy of the whole
-source is ever held.
+Modes that cannot be resized directly are converted strip by strip, so that no converted copy of the whole source is
+ever held.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import cast
 
 from PIL import Image
 
-from image_ingest.picture.geometry import Box, Plan
+from image_ingest.picture.geometry import Plan, choose_factors
 
-GAP = 3.0  # reduce by whole numbers down to this many times the result's size, then LANCZOS
 _FLAT = 0.2  # the share of one shade, which photos do not reach
 _STRIP_PIXELS = 1 << 19
+_REACH = 4  # pixels of the result that LANCZOS looks at on either side, and one for rounding
 _WHITES = (1.0, 255.0, 65_535.0, 2.0**32 - 1)
 _RESIZABLE = {"L", "RGB", "CMYK", "YCbCr", "LAB", "La", "RGBa"}
 _GREY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"}
@@ -24,10 +23,21 @@ _GREY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"}
 
 def shrink(image: Image.Image, plan: Plan) -> Image.Image:
     """A picture of `plan.size` in mode L, RGB, CMYK, YCbCr, LAB, La or RGBa."""
-    flat, box = _reduce(image, plan)
-    if flat.size == plan.size and box == (0, 0, *flat.size):
-        return flat
-    return flat.resize(plan.size, Image.Resampling.LANCZOS, box)
+    left, upper, right, lower = plan.box
+    across, down = choose_factors((right - left, lower - upper), plan.size)
+    if image.mode not in _RESIZABLE or "transparency" in image.info:
+        if across * down == 1:
+            return _resize_in_strips(image, plan)
+        image = _reduce_in_strips(image, across, down)
+    elif across * down > 1:
+        image = image.reduce((across, down))
+    return _resize(image, Plan(plan.size, (left / across, upper / down, right / across, lower / down)))
+
+
+def _resize(image: Image.Image, plan: Plan) -> Image.Image:
+    if image.size == plan.size and plan.box == (0, 0, *image.size):
+        return image
+    return image.resize(plan.size, Image.Resampling.LANCZOS, plan.box)
 
 
 def has_flat_areas(image: Image.Image) -> bool:
@@ -36,50 +46,56 @@ def has_flat_areas(image: Image.Image) -> bool:
     return max(map(sum, zip(histogram, histogram[1:], histogram[2:], strict=False))) > _FLAT * sum(histogram)
 
 
-def _reduce(image: Image.Image, plan: Plan) -> tuple[Image.Image, Box]:
-    """The whole image in a mode that can be resized, reduced by whole numbers, and the plan's box in it."""
-    across, down = _choose_factors(plan)
-    left, upper, right, lower = plan.box
-    box = (left / across, upper / down, right / across, lower / down)
-    if image.mode not in _RESIZABLE or "transparency" in image.info:
-        return _convert_in_strips(image, across, down), box
-    return image.reduce((across, down)) if across * down > 1 else image, box
-
-
-def _convert_in_strips(image: Image.Image, across: int, down: int) -> Image.Image:
-    mode, lowest = _choose_mode(image), 255.0
-    flat = Image.new(mode, (math.ceil(image.width / across), math.ceil(image.height / down)))
-    white = _find_white(image)
-    for top, strip in _cut_strips(image, down):
-        piece = _convert(strip, mode, white)
-        if mode in ("La", "RGBa"):
-            lowest = min(lowest, _get_extrema(piece.getchannel(piece.getbands()[-1]))[0])
-        flat.paste(piece.reduce((across, down)) if across * down > 1 else piece, (0, top // down))
-    return _drop_unused_alpha(flat, lowest)
-
-
-def _drop_unused_alpha(flat: Image.Image, lowest: float) -> Image.Image:
-    """Without its alpha channel if no pixel of the source uses it."""
-    if flat.mode == "La" and lowest == 255:
-        return flat.convert("LA").convert("L")
-    if flat.mode == "RGBa" and lowest == 255:
-        return flat.convert("RGBA").convert("RGB")
-    return flat
-
-
-def _choose_factors(plan: Plan) -> tuple[int, int]:
-    left, upper, right, lower = plan.box
-    return (
-        max(1, int((right - left) / plan.size[0] / GAP)),
-        max(1, int((lower - upper) / plan.size[1] / GAP)),
-    )
-
-
-def _cut_strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
-    """Whole-width strips, each a `multiple` of rows high, with the row at which they begin."""
-    rows = max(1, _STRIP_PIXELS // image.width // multiple) * multiple
+def _reduce_in_strips(image: Image.Image, across: int, down: int) -> Image.Image:
+    """The image in a mode that can be resized, smaller by these factors."""
+    convert = _Conversion(image)
+    small = Image.new(convert.mode, (math.ceil(image.width / across), math.ceil(image.height / down)))
+    rows = max(1, _STRIP_PIXELS // image.width // down) * down
     for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(image.height, top + rows)))
+        small.paste(convert(top, top + rows).reduce((across, down)), (0, top // down))
+    return convert.drop_unused_alpha(small)
+
+
+def _resize_in_strips(image: Image.Image, plan: Plan) -> Image.Image:
+    """The same at less than the smallest factor: each strip of the result from the rows that its filter looks at."""
+    convert = _Conversion(image)
+    result = Image.new(convert.mode, plan.size)
+    (width, height), (left, upper, right, lower) = plan.size, plan.box
+    scale = (lower - upper) / height
+    rows = max(1, int(_STRIP_PIXELS / image.width / scale))
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        above, below = upper + top * scale, min(lower, upper + bottom * scale)
+        first = max(0, math.floor(above - _REACH * scale))
+        strip = convert(first, math.ceil(below + _REACH * scale))
+        box = (left, above - first, right, min(below - first, strip.height))
+        result.paste(_resize(strip, Plan((width, bottom - top), box)), (0, top))
+    return convert.drop_unused_alpha(result)
+
+
+class _Conversion:
+    """Strips of an image in a mode that can be resized."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self.mode = _choose_mode(image)
+        self._image = image
+        self._white = _find_white(image)
+        self._lowest_alpha = 255.0
+
+    def __call__(self, top: int, bottom: int) -> Image.Image:
+        """These rows, as far as there are any."""
+        image = self._image
+        strip = _convert(image.crop((0, top, image.width, min(image.height, bottom))), self.mode, self._white)
+        if self.mode in ("La", "RGBa"):
+            alpha = strip.getchannel(strip.getbands()[-1])
+            self._lowest_alpha = min(self._lowest_alpha, _get_extrema(alpha)[0])
+        return strip
+
+    def drop_unused_alpha(self, image: Image.Image) -> Image.Image:
+        """Without its alpha channel, if no pixel of the strips used it."""
+        if not self.mode.endswith("a") or self._lowest_alpha < 255:
+            return image
+        return image.convert("LA").convert("L") if self.mode == "La" else image.convert("RGBA").convert("RGB")
 
 
 def _choose_mode(image: Image.Image) -> str:

@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from image_ingest.aws import StoredObject
+from image_ingest.errors import Rejected
+from image_ingest.ingest import check_readable
+from image_ingest.settings import Settings
 from tests import ROOT
 from tests.pictures.makers import encoded
 from tests.pictures.scene import heic
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "functions"), str(ROOT)))}
+MIB = 2**20
+REQUIRED = dict.fromkeys(("SUPEROFFICE_SECRET_ID", "LEDGER_TABLE_NAME", "DEAD_LETTER_QUEUE_URL"), "x")
 SIZE = (1400, 1050)
+LARGE = (2900, 2175)  # less than six times the result, so reduced in no whole steps
 
 
 def _photo(mode: str) -> Image.Image:
@@ -33,6 +40,11 @@ FILES: dict[str, Callable[[], bytes]] = {
     "png-alpha": lambda: encoded(_photo("RGBA"), "PNG", compress_level=1),
     "png-grey": lambda: encoded(_photo("L"), "PNG", compress_level=1),
     "png-palette": lambda: encoded(_photo("L").convert("P"), "PNG", compress_level=1),
+    "png-palette-large": lambda: encoded(_photo("L").resize(LARGE).convert("P"), "PNG", compress_level=1),
+    "png-alpha-large": lambda: encoded(_photo("RGBA").resize(LARGE), "PNG", compress_level=1),
+    "png-palette-transparent-large": lambda: encoded(
+        _photo("L").resize(LARGE).convert("P"), "PNG", compress_level=1, transparency=bytes(range(256))
+    ),
     "gif": lambda: encoded(_photo("L").convert("P"), "GIF"),
     "tiff-lzw": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw"),
     "tiff-turned": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw", tiffinfo={274: 6}),
@@ -55,6 +67,32 @@ def test_no_file_takes_more_than_was_estimated(tmp_path: Path) -> None:
     measured = {Path(name).name: figures for name, figures in json.loads(result.stdout).items()}
     assert measured.keys() == FILES.keys()
     assert not {name: figures for name, figures in measured.items() if figures["used"] > figures["estimated"]}
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "limit", "size", "names"),
+    [
+        (1024, 50 * MIB, 50 * MIB, None),
+        (1024, 50 * MIB, 50 * MIB + 1, "IMAGE_MAX_SOURCE_BYTES is 52428800"),
+        (1024, 5000 * MIB, 840 * MIB, None),
+        (1024, 5000 * MIB, 840 * MIB + 1, "memory has room for 880803840"),
+        (128, 50 * MIB, 16 * MIB + 1, "memory has room for 16777216"),
+    ],
+)
+def test_a_source_that_memory_cannot_hold_is_refused_whatever_the_setting(
+    mebibytes: int, limit: int, size: int, names: str | None
+) -> None:
+    variables = {"IMAGE_MAX_SOURCE_BYTES": str(limit), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(mebibytes)}
+    settings = Settings.from_environment(REQUIRED | variables)
+    obj = StoredObject(
+        "bucket", "key", None, "etag", size, "2026-11-27T10:00:00.000Z", "image/jpeg", {}, archived=False
+    )
+    if names is None:
+        check_readable(obj, settings)
+        return
+    with pytest.raises(Rejected, match=names) as refusal:
+        check_readable(obj, settings)
+    assert refusal.value.code == "object.too-large"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from Linux")

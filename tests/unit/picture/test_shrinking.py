@@ -37,6 +37,34 @@ def test_a_jpeg_is_decoded_at_the_least_size_that_keeps_enough_detail(
     assert max(ImageStat.Stat(difference).mean) < 3
 
 
+@pytest.mark.parametrize("times", [1.0, 1.7, 3.0, 5.9, 6.1, 9.5])
+@pytest.mark.parametrize("mode", ["P", "RGBA", "LA", "I;16", "1"])
+def test_what_is_converted_in_strips_becomes_what_pillow_makes_of_the_whole(mode: str, times: float) -> None:
+    size = 1400, 1100  # three strips and more
+    image = noise(*size).convert("L")
+    if mode in ("RGBA", "LA"):
+        image = image.convert(mode)
+        image.putalpha(Image.linear_gradient("L").resize(size))
+    image = (
+        image.convert("I").point(lambda value: value * 257).convert("I;16") if mode == "I;16" else image.convert(mode)
+    )
+    result = round(size[0] / times), round(size[1] / times)
+    small = shrink(image, Plan(result, (0, 0, *size)))
+    whole = {"P": "RGB", "RGBA": "RGBa", "LA": "La", "I;16": "L", "1": "L"}[mode]
+    source = noise(*size).convert("L") if mode == "I;16" else image
+    expected = source.convert(whole).resize(result, Image.Resampling.LANCZOS)
+    assert small.mode == whole
+    difference = ImageStat.Stat(ImageChops.difference(_bare(small), _bare(expected)))
+    assert max(difference.mean) < (1 if times < 6 else 4)  # noise shows most what the reduction loses
+    assert times >= 6 or max(high for _, high in difference.extrema) <= 3
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """The same bytes in a mode that can be compared."""
+    modes = {"RGBa": "RGBX", "La": "LA"}
+    return Image.frombytes(modes[image.mode], image.size, image.tobytes()) if image.mode in modes else image
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     width=st.integers(1, 301),
