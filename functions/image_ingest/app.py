@@ -12,8 +12,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from image_ingest.aws import limit_calls
 from image_ingest.deadline import Deadline
-from image_ingest.errors import IngestDeferred, IngestError
+from image_ingest.errors import IngestDeferred, IngestError, explain_failure
 from image_ingest.events import (
     UNRECOGNISED,
     BatchTask,
@@ -92,14 +93,16 @@ def _handle_message(worker: Worker, record: SQSRecord, deadline: Deadline) -> No
     receives = _count_receives(record)
     message_id = str(record.raw_event.get("messageId", ""))
     worker.report.correlate(message_id)
-    delivery = Delivery(message_id, receives, last=receives >= worker.settings.max_attempts)
+    last = receives >= worker.settings.max_attempts
+    delivery = Delivery(message_id, receives, last=last, patience=_measure_patience(worker, record))
     waits = []
     for item in parse_message(str(record.raw_event.get("body", ""))):
         attempt = worker.ingest.handle(item, delivery, deadline)
         if attempt.result.outcome == "deferred":
             waits.append(attempt.retry_after or 0)
     if waits:
-        _postpone(worker, record, worker.queue.back_off(receives, max(waits)))
+        with limit_calls(deadline.extend(worker.timing.closing)):
+            _postpone(worker, record, worker.queue.back_off(receives, max(waits)))
         raise IngestDeferred(f"{len(waits)} uploads of this message were deferred.")
 
 
@@ -119,8 +122,9 @@ def _handle_direct(worker: Worker, items: Sequence[WorkItem], invocation: Invoca
     results = [worker.ingest.handle(item, delivery, invocation.deadline).result for item in items]
     deferred = [result for result in results if result.outcome == "deferred"]
     if deferred:
-        codes = ", ".join(sorted({str(result.error_code) for result in deferred}))
-        raise IngestDeferred(f"{len(deferred)} of {len(results)} uploads were deferred ({codes}); invoke again.")
+        reasons = [f"{result.key}: {explain_failure(result.error_code, result.message)}" for result in deferred]
+        heading = f"{len(deferred)} of {len(results)} uploads were deferred. Invoke again."
+        raise IngestDeferred("\n".join([heading, *reasons]))
     return {"results": [result.as_row() for result in results]}
 
 
@@ -153,6 +157,15 @@ def _format_task_result(task: BatchTask, result: Result) -> dict[str, str]:
 def _count_receives(record: SQSRecord) -> int:
     count = (record.raw_event.get("attributes") or {}).get("ApproximateReceiveCount", "1")
     return max(1, int(count)) if str(count).isdecimal() else 1
+
+
+def _measure_patience(worker: Worker, record: SQSRecord) -> float | None:
+    """Seconds within which the message must return, before the queue deletes it."""
+    sent = str((record.raw_event.get("attributes") or {}).get("SentTimestamp", ""))
+    if not sent.isdecimal():
+        return None
+    end = int(sent) / 1000 + worker.timing.queue_retention
+    return end - worker.timing.retention_margin - worker.clock()
 
 
 def _prepare_environment() -> None:

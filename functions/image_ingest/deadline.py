@@ -17,6 +17,10 @@ class Deadline:
         self._clock = clock
         self._end = clock() + seconds
 
+    def extend(self, seconds: float) -> Deadline:
+        """A deadline that is so many seconds later."""
+        return Deadline(max(self._end - self._clock(), -seconds) + seconds, self._clock)
+
     def remaining(self) -> float:
         """Seconds left; 0 once it has passed."""
         return max(0.0, self._end - self._clock())

@@ -35,98 +35,116 @@ def _defer(meaning: str, advice: str) -> CatalogueEntry:
 
 CATALOGUE: dict[str, CatalogueEntry] = {
     "event.unrecognised": _reject(
-        "The message is not an upload event that this function knows.",
-        "Find out who sends such messages to the ingest queue, then discard this one.",
+        "The message is not an event that this function knows.",
+        "Find out which system sends such messages to the ingest queue, then discard this one.",
     ),
     "target.missing": _reject(
-        "Nothing says whose picture this is.",
-        "Upload again with the metadata entity-type and entity-id, or set TARGET_KEY_PATTERN.",
+        "Neither the object's metadata nor its key names a record.",
+        "Upload it again with the metadata entity-type and entity-id, or set TARGET_KEY_PATTERN.",
     ),
     "target.unknown-entity-type": _reject(
         "The entity type is not person, project, contact or product.",
-        "Upload again with one of these four as entity-type.",
+        "Upload it again with one of these four as entity-type.",
     ),
     "target.invalid-id": _reject(
         "The entity id is not a whole number from 1 to 2147483647.",
-        "Upload again with the record's SuperOffice id as entity-id.",
+        "Upload it again with the record's id in SuperOffice as entity-id.",
     ),
     "object.too-large": _reject(
-        "The object has more bytes than IMAGE_MAX_SOURCE_BYTES, or than the function's memory has room for.",
-        "Upload a smaller file, or raise what the message names and replay: the limit, or the function's memory.",
+        "The object is larger than IMAGE_MAX_SOURCE_BYTES, or too large for the function's memory.",
+        "Upload a smaller file, or raise what the message names (the limit or the function's memory) and replay.",
     ),
-    "object.empty": _reject("The object has no bytes.", "Upload the file again; the transfer was probably cut off."),
+    "object.empty": _reject(
+        "The object is empty.",
+        "Upload the file again. The transfer was probably interrupted.",
+    ),
     "object.archived": _reject(
         "The object is in an archive storage class and cannot be read.",
-        "Restore it in S3, then replay, or upload it again.",
+        "Restore it in S3 and replay, or upload it again.",
+    ),
+    "object.encrypted": _reject(
+        "The object is encrypted with the uploader's own key (SSE-C), which this function does not have.",
+        "Upload it again without a key of your own. S3 encrypts it with the bucket's key.",
     ),
     "image.unsupported-format": _reject(
-        "The bytes are no JPEG, PNG, GIF, TIFF, WebP, BMP, AVIF or HEIC picture.",
+        "The object is not a JPEG, PNG, GIF, TIFF, WebP, BMP, AVIF or HEIC picture.",
         "Upload the picture in one of these formats.",
     ),
     "image.unreadable": _reject(
         "The picture is damaged and cannot be decoded.",
-        "Open it on a computer; if it opens there, save it anew and upload that.",
+        "Open it on a computer. If it opens, re-save it and upload the new file.",
     ),
     "image.too-many-pixels": _reject(
-        "Decoding the picture would take too many pixels, frames, scans or too much memory.",
+        "The picture has too many pixels, frames or scans, or decoding it would need too much memory.",
         "Upload a smaller version, or raise IMAGE_MAX_SOURCE_PIXELS or the function's memory and replay.",
     ),
     "superoffice.bad-request": _reject(
         "SuperOffice refused the request.",
-        "Read SuperOffice's message. For a person this may mean that there is no such person.",
+        "Read SuperOffice's message. For a person it may mean that the person does not exist.",
     ),
     "superoffice.not-found": _reject(
-        "SuperOffice has no such record.",
-        "Check the id in SuperOffice (an associate id is not a person id), then upload with the right one.",
+        "The record does not exist in SuperOffice.",
+        "Check the id in SuperOffice (an associate id is not a person id), then upload with the correct id.",
     ),
     "superoffice.forbidden": _reject(
-        "The credential lacks the right to change this record.",
-        "Give its SuperOffice user the right, then replay.",
+        "The credential lacks permission to change this record.",
+        "Give the credential's SuperOffice user permission, then replay.",
     ),
     "worker.crashed": _reject(
-        "This upload killed the worker several times.",
-        "Try the picture saved anew and smaller; if it is an ordinary photo, report it with its format and size.",
+        "This upload crashed the worker several times.",
+        "Re-save the picture at a smaller size and upload it. If it is an ordinary photo, report its format and size.",
     ),
     "superoffice.unauthorized": _defer(
-        "SuperOffice does not accept the credential, even a fresh one.",
-        "Put a valid credential into the secret; under system_user check the app's approval and licence.",
+        "SuperOffice does not accept the credential, not even a fresh one.",
+        "Put a valid credential into the secret. For a system user, check the app's approval and licence.",
     ),
     "superoffice.rate-limited": _defer(
         "SuperOffice asks for fewer calls.",
-        "Wait; if it stays, lower SUPEROFFICE_CALLS_PER_SECOND.",
+        "Wait. If it persists, lower SUPEROFFICE_CALLS_PER_SECOND.",
     ),
     "superoffice.unavailable": _defer(
-        "SuperOffice does not answer, or says it cannot now.",
-        "Wait; if it stays, check SuperOffice's status and the network between it and the function.",
+        "SuperOffice does not respond, or is temporarily unavailable.",
+        "Wait. If it persists, check SuperOffice's status page and the network between the function and SuperOffice.",
     ),
     "superoffice.unexpected-answer": _defer(
-        "What answered does not sound like SuperOffice's API.",
-        "Check base_url, and any proxy or web application firewall in between.",
+        "The response is not a SuperOffice response.",
+        "Check base_url, and any proxy or web application firewall on the way.",
     ),
     "superoffice.misdirected": _defer(
-        "The tenant is not at the address that SuperOffice names.",
-        "Wait until the tenant's move is done; if it stays, ask SuperOffice support.",
+        "The tenant is not at the address that SuperOffice gives.",
+        "Wait until the tenant's move is complete. If it persists, contact SuperOffice support.",
     ),
     "credentials.invalid": _defer(
         "The secret is missing or malformed, or the login service refuses it.",
-        "Correct the secret; waiting uploads then go on by themselves.",
+        "Correct the secret. Waiting uploads resume automatically.",
     ),
     "target.busy": _defer(
-        "Another worker is storing a picture for the same target.", "Nothing; it is tried again by itself."
+        "Another worker is changing the picture of the same record.",
+        "No action is needed. The upload is retried automatically.",
     ),
-    "aws.unavailable": _defer("An AWS service does not answer, or throttles.", "Wait; if it stays, check AWS health."),
+    "aws.unavailable": _defer(
+        "An AWS service does not respond, or limits the number of requests.",
+        "Wait. If it persists, check the AWS Health Dashboard.",
+    ),
     "aws.denied": _defer(
-        "AWS denies the function something: a grant or a key policy is missing.",
-        "Deploy the template's role unchanged; with an own KMS key, allow the function to use it.",
+        "AWS denies the function access: a grant or a key policy is missing.",
+        "Deploy the template's role unchanged. With your own KMS key, allow the function to use it.",
     ),
     "worker.out-of-time": _defer(
-        "The invocation's time ran out.",
-        "Nothing; it is tried again. If it stays, give the function more memory or time.",
+        "The invocation ran out of time.",
+        "No action is needed. The upload is retried. If it persists, give the function more memory or time.",
     ),
     "worker.failed": _defer(
-        "An error in the function itself.", "Report it with the log entry of this upload; replay after an update."
+        "An error in the function itself.",
+        "Report it with this upload's log entry. Replay after an update.",
     ),
 }
+
+
+def explain_failure(code: str | None, message: str | None) -> str:
+    """Code, message and advice in one line, for whoever reads no catalogue."""
+    advice = CATALOGUE[code].advice if code in CATALOGUE else ""
+    return " ".join(filter(None, [f"{code}:", message, advice]))
 
 
 class IngestError(Exception):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
-from image_ingest.aws import ARCHIVED, DeadLetters, Gone, StoredObject
+from image_ingest.aws import ARCHIVED, DeadLetters, Gone, StoredObject, compute_back_off, limit_calls
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.events import UNRECOGNISED, Ignored, Unrecognised, WorkItem, format_notification
@@ -24,11 +24,6 @@ from image_ingest.timing import Timing
 from image_ingest.upload import Delivery, Upload, UploadIdentity
 
 _PRODUCT_BOUND = 1000  # pixels; SuperOffice's agent API scales product pictures to this
-_FORMATS = {name: name.upper() for name in ("jpeg", "png", "gif", "tiff", "webp", "bmp", "avif", "heif")} | {
-    "jpg": "JPEG",
-    "tif": "TIFF",
-    "heic": "HEIF",
-}
 
 
 class ObjectSource(Protocol):
@@ -117,7 +112,8 @@ class Ingest:
         attempt = UploadAttempt(delivery, deadline, _start_result(item))
         began = time.perf_counter()
         try:
-            self._settle(item, attempt)
+            with limit_calls(deadline):
+                self._settle(item, attempt)
         except IngestError as failure:
             self._fail(item, attempt, failure)
         except Exception as error:  # noqa: BLE001  # the one net: whatever it was, the upload is tried again
@@ -137,7 +133,7 @@ class Ingest:
         try:
             self._store(item, attempt)
         except Gone:
-            attempt.settle("ignored", message="The object was deleted since.")
+            attempt.settle("ignored", message="There is no such object: it was deleted since, or never there.")
             if attempt.claim is not None:
                 self._ledger.release(attempt.claim)
 
@@ -193,12 +189,12 @@ class Ingest:
                 attempt.settle("unchanged", blob_id=unchanged.blob_id)
                 return
             picture = attempt.picture = _make_picture(preparation, settings, attempt)
-        attempt.measures.mislabelled = _is_mislabelled(obj, picture.source_format)
         blob_id = self._superoffice.put_image(claim.target, picture, attempt.deadline, attempt.calls)
         stored = StoredPicture(
             blob_id, picture.content_type, picture.width, picture.height, sha256, _describe(settings)
         )
-        self._ledger.record_stored(claim, stored, tenant, in_doubt=attempt.calls.in_doubt)
+        with limit_calls(self._extend(attempt.deadline)):
+            self._ledger.record_stored(claim, stored, tenant, in_doubt=attempt.calls.in_doubt)
         attempt.measures.uploaded_bytes = len(picture.data)
         attempt.settle("stored", blob_id=blob_id)
 
@@ -213,20 +209,33 @@ class Ingest:
 
     def _fail(self, item: WorkItem, attempt: UploadAttempt, failure: IngestError) -> None:
         """Dead-letters a final failure, then records it: in this order, so that no reason is lost in between."""
-        final = isinstance(failure, Rejected) or attempt.delivery.last
-        try:
-            if final and attempt.delivery.dead_letters:
-                self._dead_letter(item, attempt, failure)
-        except Deferred as unsent:
-            failure, final = unsent, False
-        try:
-            if attempt.claim is not None:
-                self._ledger.record_failure(attempt.claim, failure, final=final)
-        except Deferred as unrecorded:
-            failure, final = unrecorded, False
+        final = self._is_final(failure, attempt.delivery)
+        with limit_calls(self._extend(attempt.deadline)):
+            try:
+                if final and attempt.delivery.dead_letters:
+                    self._dead_letter(item, attempt, failure)
+            except Deferred as unsent:
+                failure, final = unsent, False
+            try:
+                if attempt.claim is not None:
+                    self._ledger.record_failure(attempt.claim, failure, final=final)
+            except Deferred as unrecorded:
+                failure, final = unrecorded, False
         outcome: Outcome = "rejected" if final else "deferred"
         attempt.settle(outcome, error_code=failure.code, message=failure.message)
         attempt.retry_after = failure.retry_after if isinstance(failure, Deferred) else None
+
+    def _is_final(self, failure: IngestError, delivery: Delivery) -> bool:
+        """Whether there is no retry: by the code, the number of attempts, or because the queue would drop it first."""
+        if not isinstance(failure, Deferred) or delivery.last:
+            return True
+        if delivery.patience is None:
+            return False
+        return compute_back_off(delivery.receives or 1, failure.retry_after, self._timing) > delivery.patience
+
+    def _extend(self, deadline: Deadline) -> Deadline:
+        """The deadline of the calls that record how the upload ended."""
+        return deadline.extend(self._timing.closing)
 
     def _dead_letter(self, item: WorkItem, attempt: UploadAttempt, failure: IngestError) -> None:
         if isinstance(item, Ignored):
@@ -290,12 +299,6 @@ def _make_picture(preparation: Preparation, settings: PictureSettings, attempt: 
         attempt.measures.confined = preparation.is_confined
     attempt.measures.source_format = picture.source_format
     return picture
-
-
-def _is_mislabelled(obj: StoredObject, source_format: str) -> bool:
-    """Only noted: a picture is what its bytes say."""
-    said = {PurePath(obj.key).suffix.lower().removeprefix("."), obj.content_type.lower().removeprefix("image/")}
-    return bool({_FORMATS[name] for name in said & _FORMATS.keys()} - {source_format})
 
 
 def _locate(error: Exception) -> str:

@@ -33,7 +33,6 @@ class Measures:
 
     source_bytes: int | None = None
     source_format: str | None = None
-    mislabelled: bool = False  # the key's extension or the declared type names another format
     uploaded_bytes: int | None = None
     picture_milliseconds: float | None = None
     milliseconds: float = 0.0

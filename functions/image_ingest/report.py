@@ -58,7 +58,6 @@ class Report:
             "code": result.error_code,
             "blob_id": result.blob_id,
             "source_format": measures.source_format,
-            "mislabelled": measures.mislabelled or None,
             "where": measures.where,
             "host": calls.host,
             "http_status": calls.status,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
@@ -18,7 +18,11 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class InvalidSettings(ValueError):
-    """The environment does not make valid settings; the message lists every problem."""
+    """The environment does not contain valid settings; the message lists every problem."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(f"Invalid settings: {'; '.join(problems)}.")
+        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class _Reader:
 
     def finish(self) -> None:
         if self._problems:
-            raise InvalidSettings("Invalid settings: " + "; ".join(self._problems) + ".")
+            raise InvalidSettings(self._problems)
 
     def text(self, name: str) -> str:
         value = self._value(name)

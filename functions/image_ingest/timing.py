@@ -11,6 +11,7 @@ class Timing:
 
     invocation: float = 60.0  # assumed where the caller's context names no time limit
     reserve: float = 5.0  # of an invocation, kept for the ledger, the dead letter and the response
+    closing: float = 4.0  # of the reserve, for those calls themselves
     least_for_upload: float = 3.0  # without which an upload is not begun
     lease_margin: float = 30.0  # that a lease outlasts the deadline: for the record, and for clocks that differ
 
@@ -18,6 +19,10 @@ class Timing:
     longest_back_off: float = 6 * 3600.0
     # SQS counts its limit of 12 hours from the receipt, which may be as long ago as an invocation takes.
     longest_visibility: float = 12 * 3600.0 - 900.0
+
+    queue_retention: float = 7 * 24 * 3600.0  # of the ingest queue
+    # A message must return this long before its retention ends, so that it can still be dead-lettered.
+    retention_margin: float = 3600.0
 
     aws_connect: float = 3.0
     aws_read: float = 10.0

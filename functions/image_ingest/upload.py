@@ -69,10 +69,12 @@ class Delivery:
     """How an upload's event reached this invocation.
 
     `id` is the SQS message's or the request's; `receives` counts the message's deliveries, None outside SQS.
-    `last`: a deferral now is the final one. `dead_letters`: whether refusals go to the dead-letter queue.
+    `last`: a deferral now is the final one. `patience`: seconds within which the message must return to be handled
+    once more; None if it is kept without limit. `dead_letters`: whether refusals go to the dead-letter queue.
     """
 
     id: str
     receives: int | None = None
     last: bool = False
+    patience: float | None = None
     dead_letters: bool = True

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from image_ingest.aws import DeadLetters, IngestQueue, Objects
+from image_ingest.aws import DeadLetters, IngestQueue, LimitedClient, Objects
 from image_ingest.ingest import Ingest
 from image_ingest.ledger import CRASH_LIMIT, Ledger, Table
 from image_ingest.report import Report
-from image_ingest.settings import Settings
+from image_ingest.settings import InvalidSettings, Settings
 from image_ingest.superoffice import SecretSource, SuperOffice
 from image_ingest.timing import Timing
 
@@ -27,26 +29,31 @@ class Worker:
     queue: IngestQueue
     report: Report
     timing: Timing = Timing()
+    clock: Callable[[], float] = time.time
 
 
 def build_worker(
     environment: Mapping[str, str], timing: Timing = Timing(), *, crash_limit: int = CRASH_LIMIT
 ) -> Worker:
     """A worker with real clients. Raises InvalidSettings, which names every problem."""
-    settings = Settings.from_environment(environment)
     session = boto3.session.Session()
+    settings = _read_settings(environment, session)
     config = Config(
         connect_timeout=timing.aws_connect,
         read_timeout=timing.aws_read,
         retries={"mode": "standard", "total_max_attempts": 3},
     )
+
+    def connect(service: Any) -> Any:
+        return LimitedClient(session.client(service, config=config))
+
     report = Report(Logger(service="image_ingest"))
-    sqs = session.client("sqs", config=config)
-    secret = SecretSource(session.client("secretsmanager", config=config), settings.secret_id)
+    sqs = connect("sqs")
+    secret = SecretSource(connect("secretsmanager"), settings.secret_id)
     ingest = Ingest(
         settings=settings,
-        objects=Objects(session.client("s3", config=config)),
-        ledger=Ledger(Table(session.client("dynamodb", config=config), settings.ledger_table)),
+        objects=Objects(connect("s3")),
+        ledger=Ledger(Table(connect("dynamodb"), settings.ledger_table)),
         superoffice=SuperOffice(settings.superoffice, secret, timing=timing, warn=report.warn),
         dead_letters=DeadLetters(sqs, settings.dead_letter_queue_url),
         report=report,
@@ -54,3 +61,19 @@ def build_worker(
         crash_limit=crash_limit,
     )
     return Worker(settings, ingest, IngestQueue(sqs, timing), report, timing)
+
+
+def _read_settings(environment: Mapping[str, str], session: boto3.session.Session) -> Settings:
+    """The settings, if there are also a region and credentials: these cause the most puzzling errors when missing."""
+    problems = []
+    if session.region_name is None:
+        problems.append("AWS_REGION is required")
+    if session.get_credentials() is None:
+        problems.append("AWS credentials are required")
+    try:
+        settings = Settings.from_environment(environment)
+    except InvalidSettings as invalid:
+        raise InvalidSettings([*invalid.problems, *problems]) from None
+    if problems:
+        raise InvalidSettings(problems)
+    return settings

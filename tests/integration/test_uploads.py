@@ -8,7 +8,8 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from unittest import mock
 
 import pytest
 from moto.sqs.models import sqs_backends
@@ -19,6 +20,7 @@ from image_ingest.errors import IngestDeferred
 from image_ingest.settings import InvalidSettings
 from sandbox.superoffice import AUTHS
 from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, MotoStack, photo
+from tests.support.trickle import serve_trickle
 
 
 def test_a_photo_becomes_the_picture_and_its_blob_id_is_on_record(stack: MotoStack) -> None:
@@ -137,6 +139,54 @@ def test_what_was_deleted_since_is_ignored(stack: MotoStack) -> None:
         assert stack.result(record)["outcome"] == "ignored"
     assert stack.superoffice.pictures("person", 1) == []
     assert stack.dead_letters() == []
+
+
+def test_an_event_whose_version_is_a_delete_marker_is_ignored(stack: MotoStack) -> None:
+    stack.put("x.jpg", photo())
+    marker = stack.s3.delete_object(Bucket=BUCKET, Key="x.jpg")["VersionId"]
+    row = stack.result(stack.record("x.jpg", marker, 0, "etag"))
+    assert (row["outcome"], row["version_id"], row["error_code"]) == ("ignored", marker, None)
+    assert row["message"] == "There is no such object: it was deleted since, or never there."
+    assert (stack.item(), stack.dead_letters()) == ({}, [])
+
+
+def test_an_object_that_never_was_is_ignored(stack: MotoStack) -> None:
+    row = stack.result(stack.record("mistyped.jpg", None, 1, "etag"))
+    assert (row["outcome"], row["key"], row["version_id"]) == ("ignored", "mistyped.jpg", None)
+    assert row["message"] == "There is no such object: it was deleted since, or never there."
+
+
+def test_the_row_of_an_upload_that_failed_early_names_its_version(stack: MotoStack) -> None:
+    record = stack.put("x.jpg", photo(), None)
+    row = stack.result(record)
+    assert (row["error_code"], row["version_id"]) == ("target.missing", record["s3"]["object"]["versionId"])
+
+
+def test_the_row_names_the_version_that_was_read_where_the_event_names_none(stack: MotoStack) -> None:
+    record = stack.put("x.jpg", b"", None)
+    version_id = record["s3"]["object"].pop("versionId")
+    assert stack.result(record)["version_id"] == version_id
+    folder = stack.put("folder/", b"", None)
+    version_id = folder["s3"]["object"].pop("versionId")
+    row = stack.result(folder)
+    assert (row["outcome"], row["version_id"]) == ("ignored", version_id)
+
+
+def test_the_longest_key_that_s3_allows_is_accepted(stack: MotoStack) -> None:
+    assert stack.result(stack.put("k" * 1024, photo()))["outcome"] == "stored"
+    too_long = stack.record("k" * 1025, None, 1, "etag")
+    with pytest.raises(ValueError, match=r"event\.unrecognised"):
+        stack.result(too_long)
+
+
+def test_an_invocation_ends_in_time_however_slowly_s3_sends(stack: MotoStack) -> None:
+    record = stack.put("x.jpg", photo())
+    began = time.monotonic()
+    with serve_trickle() as address:
+        stack.settings["AWS_ENDPOINT_URL_S3"] = address
+        with pytest.raises(IngestDeferred, match=r"worker\.out-of-time"):
+            stack.invoke({"Records": [record]}, Context(seconds=10))
+    assert time.monotonic() - began < 10
 
 
 def test_a_duplicate_makes_no_call(stack: MotoStack) -> None:
@@ -292,24 +342,6 @@ def test_an_upload_has_one_closing_line_and_its_metrics(stack: MotoStack, capsys
     )
 
 
-@pytest.mark.parametrize(
-    ("key", "declared", "mislabelled"),
-    [
-        ("a.png", "image/png", False),
-        ("a.PNG", "application/octet-stream", False),
-        ("a", "binary/octet-stream", False),
-        ("a.jpg", "image/png", True),
-        ("a.png", "image/jpeg", True),
-    ],
-)
-def test_a_name_that_lies_is_noted_and_believed_no_further(
-    stack: MotoStack, capsys: pytest.CaptureFixture[str], key: str, declared: str, mislabelled: bool
-) -> None:
-    assert stack.result(stack.put(key, photo(kind="PNG"), ContentType=declared))["outcome"] == "stored"
-    (closing,) = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line.get("outcome")]
-    assert closing.get("mislabelled", False) is mislabelled
-
-
 def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last_code(stack: MotoStack) -> None:
     stack.settings["MAX_ATTEMPTS"] = "3"
     stack.superoffice.fail(times=100, status=429)
@@ -322,6 +354,57 @@ def test_after_the_last_attempt_a_deferred_upload_is_dead_lettered_with_its_last
     (letter,) = stack.dead_letters()
     assert (letter["ErrorCode"], letter["Attempts"]) == ("superoffice.rate-limited", "3")
     assert (stack.item()["status"], stack.item()["error_code"]) == ("rejected", "superoffice.rate-limited")
+
+
+@pytest.mark.parametrize(("retry_after", "days", "letters"), [(None, 6, 0), (43_200, 6, 0), (43_200, 6.6, 1)])
+def test_an_upload_that_the_queue_would_drop_before_its_next_attempt_is_dead_lettered(
+    stack: MotoStack, retry_after: int | None, days: float, letters: int
+) -> None:
+    headers = {"Retry-After": str(retry_after)} if retry_after else {}
+    stack.superoffice.fail(times=100, status=429, headers=headers)
+    message = stack.message(json.dumps({"Records": [stack.put("x.jpg", photo())]}), receives=2)
+    message["attributes"]["SentTimestamp"] = str(int((time.time() - days * 24 * 3600) * 1000))
+    assert len(stack.invoke({"Records": [message]})["batchItemFailures"]) == 1 - letters
+    assert [letter["ErrorCode"] for letter in stack.dead_letters()] == ["superoffice.rate-limited"] * letters
+    assert stack.item()["status"] == ("rejected" if letters else "deferred")
+    assert stack.item()["error_code"] == "superoffice.rate-limited"
+
+
+def test_an_upload_that_fails_for_seven_days_is_dead_lettered_however_many_attempts_are_left(stack: MotoStack) -> None:
+    stack.settings["MAX_ATTEMPTS"] = "1000"
+    stack.superoffice.fail(times=None, status=429)
+    message = stack.message(json.dumps({"Records": [stack.put("x.jpg", photo())]}), receives=38)
+    message["attributes"]["SentTimestamp"] = str(int((time.time() - 6.9 * 24 * 3600) * 1000))
+    assert stack.invoke({"Records": [message]}) == {"batchItemFailures": []}
+    (letter,) = stack.dead_letters()
+    assert (letter["ErrorCode"], letter["Attempts"]) == ("superoffice.rate-limited", "38")
+
+
+def crash(stack: MotoStack, record: dict[str, Any]) -> None:
+    """The worker dies while it handles this upload, and its lease ends."""
+    with mock.patch("image_ingest.picture.Preparation.make_picture", side_effect=SystemExit), pytest.raises(SystemExit):
+        stack.result(record)
+    stack.cold()
+    stack.dynamodb.update_item(
+        TableName=TABLE,
+        Key={"target": {"S": "person#1"}},
+        UpdateExpression="SET lease_until = :past",
+        ExpressionAttributeValues={":past": {"N": "1"}},
+    )
+
+
+@pytest.mark.parametrize(("crashes", "code"), [(2, None), (3, "worker.crashed")])
+def test_an_upload_that_crashed_the_worker_three_times_is_not_tried_again(
+    stack: MotoStack, crashes: int, code: str | None
+) -> None:
+    record = stack.put("x.jpg", photo())
+    for _ in range(crashes):
+        crash(stack, record)
+    row = stack.result(record)
+    assert (row["outcome"], row["error_code"]) == ("rejected" if code else "stored", code)
+    assert len(stack.superoffice.calls) == (0 if code else 1)
+    if code:
+        assert stack.result(record)["outcome"] == "stored", "a replay is tried again from the start"
 
 
 def test_a_dead_letter_sent_to_the_ingest_queue_is_tried_afresh(stack: MotoStack) -> None:
@@ -362,10 +445,20 @@ def test_in_a_batch_only_what_failed_is_reported(stack: MotoStack) -> None:
 
 
 def test_what_is_no_upload_event_is_dead_lettered_as_it_came(stack: MotoStack) -> None:
-    for body in ("no JSON", '{"hello": "world"}', "{", "\u0000\u0001"):
+    kinesis = '{"Records":   [{"eventSource": "aws:kinesis"}], "more": 1}'
+    for body in ("no JSON", '{"hello": "world"}', "{", "\u0000\u0001", kinesis):
         stack.invoke({"Records": [stack.message(body)]})
     letters = {letter["body"]: letter["ErrorCode"] for letter in stack.dead_letters()}
-    assert letters == dict.fromkeys(["no JSON", '{"hello": "world"}', "{", "\ufffd\ufffd"], "event.unrecognised")
+    bodies = ["no JSON", '{"hello": "world"}', "{", "\ufffd\ufffd", kinesis]
+    assert letters == dict.fromkeys(bodies, "event.unrecognised")
+
+
+def test_of_several_records_each_unrecognised_one_is_dead_lettered_by_itself(stack: MotoStack) -> None:
+    good, bad = stack.put("x.jpg", photo()), {"eventSource": "aws:kinesis"}
+    stack.invoke({"Records": [stack.message(json.dumps({"Records": [bad, good]}))]})
+    (letter,) = stack.dead_letters()
+    assert json.loads(letter["body"]) == {"Records": [bad]}
+    assert stack.item()["status"] == "stored"
 
 
 def test_a_dead_letter_that_cannot_be_sent_keeps_the_message(stack: MotoStack) -> None:
@@ -386,8 +479,12 @@ def test_test_events_are_acknowledged(stack: MotoStack) -> None:
 def test_a_direct_invocation_raises_after_the_last_record_when_something_was_deferred(stack: MotoStack) -> None:
     stack.superoffice.fail(times=1, status=429, path="/Person/1/")
     first, second = stack.put("a.jpg", photo(), "person#1"), stack.put("b.jpg", photo(), "person#2")
-    with pytest.raises(IngestDeferred, match=r"superoffice\.rate-limited"):
+    with pytest.raises(IngestDeferred) as deferred:
         stack.invoke({"Records": [first, second]})
+    heading, reason = str(deferred.value).splitlines()
+    assert heading == "1 of 2 uploads were deferred. Invoke again."
+    assert reason.startswith("a.jpg: superoffice.rate-limited: SuperOffice answered 429")
+    assert reason.endswith("Wait. If it persists, lower SUPEROFFICE_CALLS_PER_SECOND.")
     assert stack.item("person#2")["status"] == "stored"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from email.header import Header
 
 import pytest
@@ -28,6 +29,8 @@ def named(entity_type: str, entity_id: str) -> dict[str, str]:
         named("=?UTF-8?B?cGVyc29u?=", "=?utf-8?q?123?="),
         {"Entity-Type": "person", "ENTITY-ID": "123", "photographer": "someone"},
         named("person", "0" * 5000 + "123"),
+        named("\u00a0person\u2003", "\u00a0123\u3000\n"),
+        named("=?utf-8?b?wqBwZXJzb27CoA==?=", "=?utf-8?b?wqAxMjPCoA==?="),
     ],
 )
 def test_metadata_names_the_target(metadata: dict[str, str]) -> None:
@@ -63,6 +66,10 @@ def test_four_entities_take_a_picture(entity_type: str) -> None:
         (named("person", "12 3"), "target.invalid-id"),
         (named("person", "=?utf-8?b?!!!?="), "target.invalid-id"),
         (named("=?no-such-charset?q?person?=", "1"), "target.unknown-entity-type"),
+        (named("person", "=?no-such-charset?q?1?="), "target.invalid-id"),
+        (named("person", "=?undefined?q?1?="), "target.invalid-id"),
+        (named("person", "=?idna?q?xn--=00?="), "target.invalid-id"),
+        (named("person", "=?rot13?q?1?="), "target.invalid-id"),
     ],
 )
 def test_anything_else_is_refused_with_its_code(metadata: dict[str, str], code: str) -> None:
@@ -79,6 +86,25 @@ def test_metadata_wins_over_the_key() -> None:
     assert find_target(named("person", "1"), "contact/7.png", PATTERN) == Target("person", 1)
     with pytest.raises(Rejected, match="lacks entity-id"):
         find_target({"entity-type": "person"}, "contact/7.png", PATTERN)
+
+
+def test_the_key_is_stripped_as_metadata_is() -> None:
+    pattern = re.compile(r"(?P<entity_type>[^/]+)/(?P<entity_id>[^.]+)\.")
+    assert find_target({}, "\u00a0Person /\u00a07 .jpg", pattern) == Target("person", 7)
+
+
+@pytest.mark.parametrize("name", ["x-amz-meta-entity-id", "entityid", "EntityId", "entity_id", "enity-id"])
+def test_a_name_that_looks_like_a_mistake_is_pointed_out(name: str) -> None:
+    with pytest.raises(Rejected) as refusal:
+        find_target({"entity-type": "person", name: "5"}, "x.jpg", None)
+    assert refusal.value.code == "target.missing"
+    assert refusal.value.message.endswith(f"lacks entity-id. It has {name.lower()}, which should be entity-id.")
+
+
+def test_other_names_are_not_pointed_out() -> None:
+    with pytest.raises(Rejected) as refusal:
+        find_target({"photographer": "someone", "identity": "5", "type": "x"}, "x.jpg", None)
+    assert refusal.value.message == "The object's metadata lacks entity-type and entity-id."
 
 
 def test_the_pattern_matches_from_the_start_of_the_key() -> None:
@@ -102,6 +128,12 @@ def test_any_metadata_gives_a_target_or_a_refusal(entity_type: str, entity_id: s
     except Rejected:
         return
     assert 1 <= entity_id_read <= MAX_ENTITY_ID
+
+
+@given(st.text(alphabet="=?utf8qb-_ \u00a01", max_size=30))
+def test_any_encoded_word_gives_a_target_or_a_refusal(entity_id: str) -> None:
+    with suppress(Rejected):
+        find_target(named("person", f"=?{entity_id}?="), "x", None)
 
 
 @given(st.integers(1, MAX_ENTITY_ID), st.sampled_from(["utf-8", "iso-8859-1", "us-ascii"]))

@@ -4,16 +4,19 @@ from image_ingest.aws.dead_letters import DeadLetters
 from image_ingest.aws.errors import aws_call, error_code, http_status
 from image_ingest.aws.ingest_queue import IngestQueue, compute_back_off
 from image_ingest.aws.objects import ARCHIVED, Gone, Objects, StoredObject
+from image_ingest.aws.time_limit import LimitedClient, limit_calls
 
 __all__ = [
     "ARCHIVED",
     "DeadLetters",
     "Gone",
     "IngestQueue",
+    "LimitedClient",
     "Objects",
     "StoredObject",
     "aws_call",
     "compute_back_off",
     "error_code",
     "http_status",
+    "limit_calls",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from image_ingest.errors import Deferred
 from image_ingest.timing import Timing
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _JITTER = 0.2
 
 
-def compute_back_off(receives: int, retry_after: float | None, timing: Timing, chance: float) -> int:
+def compute_back_off(receives: int, retry_after: float | None, timing: Timing, chance: float = 0) -> int:
     """Seconds until the next delivery: the longer of our doubling back-off and what the other side asked for.
 
     `chance` (0 to 1) shortens it by up to a fifth, so that uploads that failed together do not return together.
@@ -44,7 +45,7 @@ class IngestQueue:
             self._sqs.change_message_visibility(
                 QueueUrl=self._url(source_arn), ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
             )
-        except (ClientError, BotoCoreError):
+        except (ClientError, BotoCoreError, Deferred):
             return False
         return True
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHUNK = 2**20
+ENCRYPTED = "The object is encrypted with the uploader's own key (SSE-C)."
 ARCHIVED = "The object is in an archive storage class and is not restored."
 _ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
@@ -55,7 +56,7 @@ class Objects:
     def find(self, upload: Upload) -> StoredObject:
         """The upload's object, at exactly the version that the event names.
 
-        Raises Gone, Deferred `aws.denied`, `aws.unavailable`.
+        Raises Gone, Rejected `object.encrypted`, Deferred `aws.denied`, `aws.unavailable`.
         """
         try:
             return self._find(upload)
@@ -72,7 +73,7 @@ class Objects:
         try:
             with aws_call("reading the object"):
                 answer = self._s3.get_object(
-                    Bucket=obj.bucket, Key=obj.key, IfMatch=f'"{obj.etag}"', **_version(obj.version_id)
+                    Bucket=obj.bucket, Key=obj.key, IfMatch=f'"{obj.etag}"', **_build_version(obj.version_id)
                 )
                 shutil.copyfileobj(answer["Body"], file, _CHUNK)
         except Deferred as problem:
@@ -80,20 +81,27 @@ class Objects:
             raise
 
     def _find(self, upload: Upload) -> StoredObject:
-        current = self._head(upload.bucket, upload.key, None)
-        if upload.version_id in {None, current.version_id}:
-            return current
+        try:
+            current = self._head(upload.bucket, upload.key, None)
+        except Rejected:  # it is there, and only that matters if the event names another version
+            if upload.version_id is None:
+                raise
+        else:
+            if upload.version_id in {None, current.version_id}:
+                return current
         return self._head(upload.bucket, upload.key, upload.version_id)
 
     def _head(self, bucket: str, key: str, version_id: str | None) -> StoredObject:
         try:
             with aws_call("looking the object up"):
-                head = self._s3.head_object(Bucket=bucket, Key=key, **_version(version_id))
+                head = self._s3.head_object(Bucket=bucket, Key=key, **_build_version(version_id))
         except Deferred as problem:
             cause = problem.__cause__
             # 405: this very version is a delete marker.
             if isinstance(cause, ClientError) and http_status(cause) in {404, 405}:
                 raise Gone from problem
+            if isinstance(cause, ClientError) and http_status(cause) == 400:
+                self._check_readable(bucket, key, version_id)
             raise
         return StoredObject(
             bucket=bucket,
@@ -101,11 +109,19 @@ class Objects:
             version_id=head.get("VersionId"),
             etag=head.get("ETag", "").strip('"'),
             size=head["ContentLength"],
-            last_modified=_iso(head["LastModified"]),
+            last_modified=_format_time(head["LastModified"]),
             content_type=head.get("ContentType", ""),
             metadata=head.get("Metadata", {}),
             archived=_is_archived(head),
         )
+
+    def _check_readable(self, bucket: str, key: str, version_id: str | None) -> None:
+        """Reads a byte, as the response to a HEAD has no error code. Raises what is wrong, if it is known."""
+        try:
+            with aws_call("reading the object"):
+                self._s3.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", **_build_version(version_id))
+        except Deferred as problem:
+            _raise_cause(problem)
 
 
 def _raise_cause(problem: Deferred) -> None:
@@ -115,6 +131,8 @@ def _raise_cause(problem: Deferred) -> None:
         return
     if error_code(cause) == "InvalidObjectState":
         raise Rejected("object.archived", ARCHIVED) from problem
+    if error_code(cause) == "InvalidRequest" and http_status(cause) == 400:
+        raise Rejected("object.encrypted", ENCRYPTED) from problem
     if error_code(cause) in {"NoSuchKey", "NoSuchVersion"}:
         raise Gone from problem
     if http_status(cause) == 412:
@@ -126,9 +144,9 @@ def _is_archived(head: Mapping[str, Any]) -> bool:
     return in_archive and 'ongoing-request="false"' not in head.get("Restore", "")
 
 
-def _version(version_id: str | None) -> dict[str, Any]:
+def _build_version(version_id: str | None) -> dict[str, Any]:
     return {} if version_id is None else {"VersionId": version_id}
 
 
-def _iso(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -412,6 +412,35 @@ def test_a_claim_fails_if_the_item_was_deleted_and_made_again_since_it_was_read(
     assert desk.is_busy(UPLOAD)
 
 
+def test_a_claim_that_others_win_five_times_gives_up(desk: Desk) -> None:
+    """Each time that this worker has read the item, another one claims it and ends its claim."""
+    rounds = 0
+
+    def interfere() -> None:
+        nonlocal rounds
+        rounds += 1
+        desk.worker.record_failure(desk.claim(NEWER), NOT_NOW, final=False)
+        desk.database.before_update = interfere
+
+    desk.database.before_update = interfere
+    with pytest.raises(Deferred) as raised:
+        desk.try_claim(UPLOAD)
+    assert (raised.value.code, rounds) == ("target.busy", 5)
+
+
+def test_a_claim_that_others_win_four_times_is_won(desk: Desk) -> None:
+    rounds = 0
+
+    def interfere() -> None:
+        nonlocal rounds
+        rounds += 1
+        desk.worker.record_failure(desk.claim(NEWER), NOT_NOW, final=False)
+        desk.database.before_update = interfere if rounds < 4 else None
+
+    desk.database.before_update = interfere
+    assert isinstance(desk.try_claim(UPLOAD), UploadClaim)
+
+
 # --- ties -----------------------------------------------------------------------------------------------------------
 
 

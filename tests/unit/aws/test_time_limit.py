@@ -1,0 +1,74 @@
+"""Calls to AWS end with the deadline, however slowly the other side sends."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from image_ingest.aws import LimitedClient, Objects, StoredObject, limit_calls
+from image_ingest.deadline import Deadline
+from image_ingest.errors import Deferred
+from tests.support.trickle import HEADERS, serve_trickle
+from tests.support.trickle import SECONDS as LONG
+
+OBJECT = StoredObject("b", "k.jpg", "v1", "etag", 900, "2026-10-05T09:52:01Z", "image/jpeg", {}, archived=False)
+SECONDS = 1.5  # the deadline
+
+
+def client(address: str) -> Any:
+    config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
+    session = boto3.session.Session("no such key", "no such secret", region_name="eu-north-1")
+    return LimitedClient(session.client("s3", endpoint_url=address, config=config))
+
+
+@pytest.mark.parametrize("at_once", [b"", HEADERS[:20], HEADERS], ids=["nothing", "half the headers", "the headers"])
+def test_a_download_that_trickles_ends_with_the_deadline(at_once: bytes) -> None:
+    began = time.monotonic()
+    with serve_trickle(at_once) as address, pytest.raises(Deferred) as late, limit_calls(Deadline(SECONDS)):
+        Objects(client(address)).copy(OBJECT, BytesIO())
+    assert late.value.code == "worker.out-of-time"
+    assert SECONDS * 0.9 < time.monotonic() - began < LONG / 4
+
+
+def test_without_time_no_call_is_made() -> None:
+    with pytest.raises(Deferred) as late, limit_calls(Deadline(0.1)):
+        client("http://127.0.0.1:9").head_object(Bucket="b", Key="k")
+    assert late.value.code == "worker.out-of-time"
+
+
+class Client:
+    """A client whose call takes as long as told, and then has this result."""
+
+    meta = "data"
+
+    def __init__(self, seconds: float, result: Exception | str) -> None:
+        self._seconds = seconds
+        self._result = result
+
+    def call(self, **arguments: str) -> str:
+        time.sleep(self._seconds)
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result + arguments["suffix"]
+
+
+def test_what_a_call_returns_or_raises_in_time_is_passed_on() -> None:
+    with limit_calls(Deadline(30)):
+        assert LimitedClient(Client(0, "a")).call(suffix="b") == "ab"
+        for error in (KeyError("x"), TimeoutError("the call's own")):
+            with pytest.raises(type(error)) as raised:
+                LimitedClient(Client(0, error)).call(suffix="b")
+            assert raised.value is error
+
+
+def test_a_call_without_a_deadline_takes_its_time() -> None:
+    assert LimitedClient(Client(0.2, "a")).call(suffix="b") == "ab"
+
+
+def test_what_is_no_call_is_left_alone() -> None:
+    assert LimitedClient(Client(0, "a")).meta == "data"
