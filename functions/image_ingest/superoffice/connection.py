@@ -8,6 +8,8 @@ socket ends with the exchange's time, and so that it is certain whether a failed
 from __future__ import annotations
 
 import io
+import math
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError
 
 from image_ingest.timing import Timing
 
@@ -144,11 +146,11 @@ def _find_proxies(url: str) -> dict[str, str]:
     return dict(get_environ_proxies(url)) if url.startswith("https:") else {}
 
 
-def _limit_wait(sock: Any) -> None:
+def _limit_wait(sock: Any, limit: float = math.inf) -> None:
     left = _exchange.get().seconds_left
     if left <= 0:
         raise TimeoutError
-    sock.settimeout(left)
+    sock.settimeout(min(limit, left))
 
 
 class _TimedReader(io.RawIOBase):
@@ -197,6 +199,23 @@ class _TimedConnection(HTTPConnection):
         limit = _exchange.get().idle_limit
         if any(now - then >= limit for now, then in zip(_read_clocks(), self._used_at, strict=True)):
             self.close()
+
+    def _new_conn(self) -> socket.socket:
+        """Tries the host's addresses one after another, all of them within the exchange's time."""
+        failure = OSError("the host has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                _limit_wait(sock, self.timeout or math.inf)
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                failure = error
+            else:
+                return sock
+        raise failure
 
     def connect(self) -> None:
         try:
@@ -263,7 +282,7 @@ def _explain_no_connection(error: BaseException, through: str) -> str:
                 f"has a certificate that is not trusted ({cause.verify_message}); "
                 "if a private authority signed it, put the authority's certificate into the secret's ca_bundle"
             )
-        if isinstance(cause, NameResolutionError):
+        if isinstance(cause, socket.gaierror):
             return "cannot be found: its name does not resolve"
     return f"does not accept a connection{through} ({type(causes[-1]).__name__})"
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 
 _MASK = "***"
 _WHOLE_WORD = 4  # characters; a shorter value is replaced only where it is a word of its own
@@ -25,12 +24,14 @@ _SAME = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ+", b"abcdefghijklmnopqrstuv
 def redact(text: str, values: Iterable[str]) -> str:
     """The text with *** in place of what it contains of the values."""
     needles = {needle for value in values for needle in _list_needles(value)}
+    parts = {needle[start : start + _PART] for needle in needles for start in range(len(needle) - _PART + 1)}
     hidden = bytearray(len(text))
     view = _read(text)
     for _ in range(_LEVELS):
-        for needle in needles:
-            for start, end in _find(view.data.translate(_SAME), needle):
-                hidden[view.starts[start] : view.ends[end - 1]] = b"\1" * (view.ends[end - 1] - view.starts[start])
+        data = view.data.translate(_SAME)
+        for start, end in chain(_find_parts(data, parts), *(_find_value(data, needle) for needle in needles)):
+            first, last = view.starts[start], view.ends[end - 1]
+            hidden[first:last] = b"\1" * (last - first)
         decoded = _decode(view)
         if decoded.data == view.data:
             break
@@ -84,6 +85,8 @@ def _decode_escape(match: re.Match[bytes]) -> bytes:
     if match["percent"]:
         return bytes.fromhex(match["percent"].decode())
     if match["entity"]:
+        import html
+
         return html.unescape(match["entity"].decode()).encode(errors="replace")
     if match["unicode"]:
         halves = match["unicode"].decode("unicode_escape").encode("utf-16", "surrogatepass")
@@ -91,8 +94,8 @@ def _decode_escape(match: re.Match[bytes]) -> bytes:
     return match["plain"]
 
 
-def _find(data: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
-    """Where the data contains the needle, its beginning, or a long part of it."""
+def _find_value(data: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
+    """Where the data contains the needle or its beginning."""
     if len(needle) < _WHOLE_WORD:
         for match in re.finditer(rb"(?<![a-z0-9])" + re.escape(needle) + rb"(?![a-z0-9])", data):
             yield match.span()
@@ -100,9 +103,12 @@ def _find(data: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
     beginning = needle[: min(_PREFIX, max(_WHOLE_WORD, len(needle) // 2))]
     for match in re.finditer(b"(?=" + re.escape(beginning) + b")", data):
         start = match.start()
-        same = takewhile(lambda pair: pair[0] == pair[1], zip(data[start:], needle, strict=False))
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(data[start : start + len(needle)], needle, strict=False))
         yield start, start + sum(1 for _ in same)
-    parts = {needle[start : start + _PART] for start in range(len(needle) - _PART + 1)}
+
+
+def _find_parts(data: bytes, parts: set[bytes]) -> Iterator[tuple[int, int]]:
+    """Where the data contains a long part of a needle."""
     for start in range(len(data) - _PART + 1):
         if data[start : start + _PART] in parts:
             yield start, start + _PART

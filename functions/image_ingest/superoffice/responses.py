@@ -15,7 +15,8 @@ from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.superoffice.connection import Response
 
 _MAX_INT32 = 2**31 - 1
-_TEXT_LIMIT = 300  # characters of SuperOffice's own text that are passed on
+_READ_LIMIT = 8192  # characters of SuperOffice's own text that are looked at
+_TEXT_LIMIT = 300  # characters of it that a message quotes
 _BARE_NUMBER = re.compile(r"\s*([1-9][0-9]{0,9})\s*")
 _XML_NUMBER = re.compile(
     r"\s*(?:<\?xml[^<>]*\?>\s*)?<(?!html\b)([A-Za-z_][\w.:-]*)(?:\s[^<>]*)?>\s*([1-9][0-9]{0,9})\s*</\1\s*>\s*",
@@ -155,7 +156,7 @@ def _read_oauth_error(response: Response) -> str | None:
 
 def quote_text(text: str, redact: Redact) -> str:
     """Another system's text in the form that a message can contain: no secrets, one line, limited in length."""
-    line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", redact(text)).split()).rstrip(".")
+    line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", redact(text[:_READ_LIMIT])).split()).rstrip(".")
     return line if len(line) <= _TEXT_LIMIT else line[:_TEXT_LIMIT] + "…"
 
 

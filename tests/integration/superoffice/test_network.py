@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -362,6 +363,34 @@ def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = deferred_by(basic("https://crm.example.com"))
     assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", False)
     assert "crm.example.com cannot be found" in refused.message
+
+
+def test_addresses_that_do_not_respond_do_not_outlive_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)  # a queue that two connections fill, so that nobody else is answered
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        address = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", full.getsockname())
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address] * 20)
+        began = time.monotonic()
+        refused = deferred_by(basic("https://crm.example.com"), seconds=1)
+        assert time.monotonic() - began < 8
+    assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", False)
+    assert "does not accept a connection (TimeoutError)" in refused.message
+
+
+def test_the_next_address_is_tried(so: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = closed.getsockname()
+    here = ("127.0.0.1", int(so.url.rpartition(":")[2]))
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in (nobody, here)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    calls = Calls()
+    worker_of(so).put(calls=calls)
+    assert calls.count == 1
 
 
 def test_importing_the_client_leaves_the_heavy_libraries_alone() -> None:
