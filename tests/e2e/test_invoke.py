@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from sandbox.aws import EmbeddedAws
-from sandbox.invoke.deployed import ObjectRequest, invoke_on_object
+from sandbox.invoke.deployed import ObjectRequest, invoke_on_object, parse_request
 from sandbox.invoke.outcome import Answer, parse_answer
 from sandbox.invoke.sam import SamLocal
 from sandbox.lambda_runtime import LAMBDA_PYTHON, SAM, need, this_machine
@@ -31,10 +31,10 @@ WITHOUT_AWS = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/none", 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "sandbox"}
 
 
-def invoke(**variables: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DOCKER_"))}
     return subprocess.run(
-        [sys.executable, "-m", "sandbox.invoke"],
+        command,
         cwd=ROOT,
         env={**kept, "PYTHONPATH": f"{ROOT}/functions:{ROOT}", **WITHOUT_AWS, **variables},
         stdin=subprocess.DEVNULL,
@@ -42,6 +42,16 @@ def invoke(**variables: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def invoke(**variables: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "sandbox.invoke", **variables)
+
+
+def read_commands(name: str) -> list[str]:
+    """The `make invoke` lines of a document, without their comments."""
+    text = (ROOT / name).read_text()
+    return [line.partition("  #")[0].strip() for line in re.findall(r"^make invoke .*$", text, re.MULTILINE)]
 
 
 def read_line(printed: str, name: str) -> str:
@@ -56,10 +66,13 @@ def _tools() -> None:
     need(LAMBDA_PYTHON)
 
 
-def test_a_photo_is_stored_and_the_files_of_the_invocation_stay(tmp_path: Path) -> None:
+def test_the_documented_command_stores_a_photo_and_the_files_of_the_invocation_stay(tmp_path: Path) -> None:
     photo = tmp_path / NAME
     Image.new("RGB", (1600, 1200), "teal").save(photo)
-    done = invoke(PHOTO=str(photo), FOR="Person/1", SAM_LOCAL_FLAGS="--skip-pull-image")
+    (command,) = {read_commands(document)[0] for document in ("README.md", "docs/deploying.md")}
+    assert command == "make invoke PHOTO=me.jpg FOR=person/1"
+    words = ["make", f"PYTHON={sys.executable}", *shlex.split(command.replace("me.jpg", shlex.quote(str(photo))))[1:]]
+    done = run(*words, SAM_LOCAL_FLAGS="--skip-pull-image")
     assert done.returncode == 0, done.stderr
     outcome = re.fullmatch(r"stored: blob id (\d+)", read_line(done.stdout, "Outcome"))
     assert outcome is not None
@@ -83,6 +96,13 @@ def test_a_photo_is_stored_and_the_files_of_the_invocation_stay(tmp_path: Path) 
     files += ["-n", ".aws-sam/invoke/environment.json"]
     architecture = ["--parameter-overrides", f"Architecture={this_machine()}"]
     assert words[1:] == ["local", "invoke", "ImageIngestFunction", *files, *architecture, "--skip-pull-image"]
+
+
+def test_the_documented_command_for_a_stack_is_understood() -> None:
+    stack = "superoffice-image-ingest"
+    assert read_commands("docs/deploying.md")[1:] == [f"make invoke STACK={stack} OBJECT=s3://bucket/key"]
+    request = parse_request({"STACK": stack, "OBJECT": "s3://bucket/key"})
+    assert request == ObjectRequest(stack, "bucket", "key")
 
 
 def test_a_file_that_is_no_photo_is_told_with_its_code(tmp_path: Path) -> None:

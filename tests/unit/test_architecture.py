@@ -22,7 +22,7 @@ LAYERS: tuple[set[str], ...] = (
 LOWEST = LAYERS[-1]  # these may import each other, without circles
 PACKAGES = (
     *(f"image_ingest.{name}" for name in ("picture", "ledger", "superoffice", "aws")),
-    *(f"sandbox.{name}" for name in ("aws", "superoffice", "demo", "page")),
+    *(f"sandbox.{name}" for name in ("aws", "superoffice", "demo", "page", "lambda_runtime")),
 )
 
 
