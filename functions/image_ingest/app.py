@@ -12,6 +12,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from image_ingest.architecture import WrongArchitecture
 from image_ingest.aws import limit_calls
 from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestDeferred, IngestError, explain_failure
@@ -171,7 +172,7 @@ def _measure_patience(worker: Worker, record: SQSRecord) -> float | None:
 def _prepare_environment() -> None:
     """Builds the worker in Lambda's init phase, which has more CPU. Does nothing elsewhere."""
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-        with suppress(IngestError, InvalidSettings, ImportError):  # the invocations report it
+        with suppress(IngestError, InvalidSettings, WrongArchitecture, ImportError):  # the invocations report it
             warm_up()  # first, so that the process starts beside the rest
             get_worker()
 

@@ -11,6 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
+from image_ingest.architecture import check_architecture
 from image_ingest.aws import DeadLetters, IngestQueue, LimitedClient, Objects
 from image_ingest.ingest import Ingest
 from image_ingest.ledger import CRASH_LIMIT, Ledger, Table
@@ -35,7 +36,8 @@ class Worker:
 def build_worker(
     environment: Mapping[str, str], timing: Timing = Timing(), *, crash_limit: int = CRASH_LIMIT
 ) -> Worker:
-    """A worker with real clients. Raises InvalidSettings, which names every problem."""
+    """A worker with real clients. Raises WrongArchitecture, and InvalidSettings, which names every problem."""
+    check_architecture()
     session = boto3.session.Session()
     settings = _read_settings(environment, session)
     config = Config(

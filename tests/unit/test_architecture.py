@@ -17,7 +17,7 @@ LAYERS: tuple[set[str], ...] = (
     {"ingest", "report"},
     {"events", "picture", "ledger", "superoffice"},
     {"aws"},
-    {"upload", "settings", "outcome", "deadline", "target", "timing", "errors"},
+    {"upload", "settings", "outcome", "deadline", "target", "timing", "errors", "architecture"},
 )
 LOWEST = LAYERS[-1]  # these may import each other, without circles
 PACKAGES = (

@@ -141,6 +141,9 @@ class _Reader:
         if not isinstance(value, str):
             self._add_problem(name, "must be a text in quotes")
             return None
+        if value.strip() in (f"<{name}>", f"<{name.replace('_', ' ')}>", "…"):
+            self._add_problem(name, "still has its placeholder")
+            return None
         return value
 
     def _add_problem(self, name: str, what: str) -> None:

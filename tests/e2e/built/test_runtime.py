@@ -268,6 +268,17 @@ def test_memory_that_runs_out_costs_a_decoder_the_picture_and_a_worker_three_att
     assert scene.item("person#3")["status"] == "rejected"
 
 
+def test_a_layer_for_another_processor_is_named_in_one_sentence(built: dict[str, Built]) -> None:
+    mine = built[this_machine()]
+    (other,) = [package for name, package in built.items() if name != this_machine()]
+    mixed = replace(mine, layer=other.layer)
+    with Emulator(mixed, {"AWS_REGION": "eu-north-1"}) as lambda_:
+        _, body = lambda_.invoke({"Records": []})
+    message = json.loads(body)["errorMessage"]
+    assert message.startswith(f"The packages were built for {other.architecture}, but the function runs on")
+    assert message.endswith("sam build && sam deploy")
+
+
 def test_bad_settings_are_told_at_every_invocation(built: dict[str, Built]) -> None:
     with Emulator(built[this_machine()], {"AWS_REGION": "eu-north-1", "IMAGE_FIT": "stretch"}) as lambda_:
         for _ in range(2):

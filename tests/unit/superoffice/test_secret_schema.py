@@ -288,3 +288,9 @@ def test_private_keys_in_pem_also_with_literal_line_breaks(form: PrivateFormat) 
     pem = get_private_pem("partner", form)
     for text in (pem, pem.replace("\n", "\\n"), pem.replace("\n", "\\r\\n"), f"\n {pem} \n"):
         assert parse(**ONLINE, **scheme("system_user") | {"private_key": text}).tenant == "Cust12345"
+
+
+@pytest.mark.parametrize("placeholder", ["<password>", "…"])
+def test_a_placeholder_that_was_not_replaced_is_named(placeholder: str) -> None:
+    content = {**ONSITE, "auth": "basic", "username": "ingest", "password": placeholder}
+    assert "password still has its placeholder" in problem(**content)
