@@ -22,6 +22,7 @@ from image_ingest_cli.aws.remote_zip import open_zip
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.superoffice import Crm
 from sandbox.superoffice import AUTHS, StandIn
+from tests.support.stack import photo
 
 PERSON = Target("person", 5)
 
@@ -105,18 +106,13 @@ def test_an_empty_image_info_means_no_picture(superoffice: StandIn, body: str) -
     assert not _crm(superoffice).has_picture(PERSON)
 
 
-def _list(superoffice: StandIn, pictures: object) -> None:
-    """GetPersonImages lists these from now on."""
-    superoffice.clear_faults()
-    superoffice.fail(None, status=200, body=json.dumps(pictures), path="GetPersonImages")
-
-
-def test_people_are_asked_about_in_batches(superoffice: StandIn) -> None:
+@pytest.mark.parametrize("omits", [True, False])
+def test_people_are_asked_about_in_batches(superoffice: StandIn, *, omits: bool) -> None:
+    superoffice.state.omits_persons_without_image = omits
     people = [Target("person", number) for number in range(1, 101)]
     contact = Target("contact", 5)
-    superoffice.state.store("contact", 5, b"x", "image/jpeg", (1, 1))
-    shown = [{"PersonId": 7, "ImageData": "AAAA"}, {"PersonId": 99, "ImageData": "AAAA"}]
-    _list(superoffice, [*shown, {"PersonId": 8, "ImageData": ""}])
+    for target in (contact, people[6], people[98]):
+        superoffice.state.store(target.entity_type, target.entity_id, photo(), "image/jpeg", (64, 48))
     found = dict(_crm(superoffice).find_pictures([contact, *people]))
     assert {target for target, has_picture in found.items() if has_picture} == {contact, people[6], people[98]}
     assert len(found) == 101
@@ -127,7 +123,7 @@ def test_people_are_asked_about_in_batches(superoffice: StandIn) -> None:
 @pytest.mark.parametrize("pictures", [{"Error": True}, None, ["x"], ""])
 def test_people_are_asked_about_one_by_one_where_they_cannot_be_listed(superoffice: StandIn, pictures: object) -> None:
     superoffice.state.store("person", 2, b"x", "image/jpeg", (1, 1))
-    _list(superoffice, pictures)
+    superoffice.fail(None, status=200, body=json.dumps(pictures), path="GetPersonImages")
     people = [Target("person", number) for number in range(1, 51)]
     found = dict(_crm(superoffice).find_pictures(people))
     assert {target.entity_id for target, has_picture in found.items() if has_picture} == {2}
