@@ -1,4 +1,4 @@
-"""What stops a command, told in one line."""
+"""What stops a command, in one line."""
 
 from __future__ import annotations
 

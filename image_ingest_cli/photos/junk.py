@@ -1,4 +1,4 @@
-"""Files that operating systems, archives and storage devices leave beside photos."""
+"""Files that operating systems, archives and storage devices leave next to photos."""
 
 from __future__ import annotations
 

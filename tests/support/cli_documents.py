@@ -1,4 +1,4 @@
-"""The generated parts of the documents about the command line: its help, and a session as it really runs.
+"""The generated parts of the documents about the command line: its help, and a session as it runs.
 
 A document contains a part between `<!-- commands -->`, `<!-- session -->` or `<!-- example -->` and `<!-- end -->`.
 `python -m tests.support.cli_documents` writes them again.

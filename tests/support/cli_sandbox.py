@@ -1,4 +1,4 @@
-"""The operator's command line, run against the sandbox: the template deployed, its function running."""
+"""The operator's command line in the sandbox, where the template is deployed and its function runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE = 60.0  # seconds that something in the sandbox may take before a test 
 
 @dataclass(frozen=True)
 class Run:
-    """A command that ended."""
+    """The result of a command."""
 
     status: int
     out: str
@@ -42,9 +42,11 @@ class CliSandbox:
     superoffice: StandIn
 
     def run(self, *arguments: object, answer: str | None = None, expect: int | None = 0, width: str = "140") -> Run:
-        """Runs `image-ingest ARGUMENTS` in this process; `answer` is typed in. Checks the exit status."""
+        """Runs `image-ingest ARGUMENTS` in this process; `answer` is typed. Checks the exit status."""
         surroundings = {**self.stack.aws.environment(), "COLUMNS": width}
-        quick = mock.patch("image_ingest_cli.aws.dead_letters._POLL_SECONDS", 0)  # this AWS gives all it has at once
+        quick = mock.patch(
+            "image_ingest_cli.aws.dead_letters._POLL_SECONDS", 0
+        )  # the emulator returns every message at once
         with mock.patch.dict(os.environ, surroundings), quick:
             result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answer)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -60,44 +62,44 @@ class CliSandbox:
         return self.stack.aws.client(service)
 
     def put(self, key: str, data: bytes, target: str | None = None) -> str:
-        """Uploads an object beside the command line. Its version."""
+        """Uploads an object without the command line. Its version."""
         kind, _, number = (target or "").partition("#")
         metadata = {"entity-type": kind, "entity-id": number} if target else {}
         answer = self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, Metadata=metadata)
         return str(answer["VersionId"])
 
     def item(self, target: str) -> dict[str, Any]:
-        """The ledger's item, with DynamoDB's type names left out."""
+        """The ledger item without DynamoDB's type names."""
         table = self.stack.outputs["LedgerTableName"]
         answer = self.client("dynamodb").get_item(TableName=table, Key={"target": {"S": target}}, ConsistentRead=True)
         return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()}
 
     def until(self, target: str, status: str) -> dict[str, Any]:
         """The item once it has this status."""
-        found: dict[str, Any] = waited_for(lambda: (item := self.item(target)).get("status") == status and item)
+        found: dict[str, Any] = wait_for(lambda: (item := self.item(target)).get("status") == status and item)
         return found
 
     def dead_letters(self) -> int:
-        """How many wait, visible or not."""
+        """The number of dead letters, visible or not."""
         return self._count("DeadLetterQueueUrl")
 
     def waiting(self) -> int:
-        """Messages on the ingest queue, visible or not."""
+        """The number of messages on the ingest queue, visible or not."""
         return self._count("IngestQueueUrl")
 
     def until_quiet(self) -> None:
-        """Every upload so far is settled; two for one target at once would only make one of them wait."""
-        waited_for(lambda: not self.waiting())
+        """Waits until every upload is settled. Two at once for one target would only defer one of them."""
+        wait_for(lambda: not self.waiting())
 
     def until_dead_letters(self, count: int) -> None:
-        waited_for(lambda: self.dead_letters() == count and not self.waiting())
+        wait_for(lambda: self.dead_letters() == count and not self.waiting())
 
     def send_dead_letter(self, body: str) -> None:
-        """A dead letter as no function of ours made it."""
+        """Sends a dead letter that the function did not make."""
         self.client("sqs").send_message(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"], MessageBody=body)
 
     def clear(self) -> None:
-        """No dead letters, no bad weather, and the right credential."""
+        """Deletes dead letters, switches faults off and restores the credential."""
         self.superoffice.clear_faults()
         self.stack.put_secret(self.superoffice.secret("basic"))
         self.until_quiet()
@@ -109,20 +111,20 @@ class CliSandbox:
         return sum(int(answer["Attributes"][name]) for name in names)
 
 
-def waited_for(look: Any) -> Any:
-    """What `look` gives once that is true."""
+def wait_for(look: Any) -> Any:
+    """Waits until `look` returns something true, and returns it."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = look()
         if found:
             return found
         time.sleep(0.05)
-    raise AssertionError("It did not happen in time.")
+    raise AssertionError("The condition was not met in time.")
 
 
 @contextmanager
 def open_cli_sandbox() -> Iterator[CliSandbox]:
-    """A sandbox with the stack under its usual name."""
+    """A sandbox in which the stack has its default name."""
     with start_aws() as aws, StandIn() as superoffice:
         stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000"})
         stack.put_secret(superoffice.secret("basic"))

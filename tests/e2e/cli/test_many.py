@@ -1,4 +1,4 @@
-"""Thousands of photos by one command, killed midway and started again.
+"""Thousands of photos in one command that is killed and started again.
 
 MANY_FILES says how many (default 1000); ten thousand take two minutes.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sandbox.aws import DeployedStack, start_aws
 from tests import ROOT
-from tests.support.cli_sandbox import waited_for
+from tests.support.cli_sandbox import wait_for
 from tests.support.stack import photo
 
 FEW = 100
@@ -23,14 +23,14 @@ MIB_A_THOUSAND = 3  # of rows, targets and outcomes; a thousand photos themselve
 MEASURED = """
 import atexit, re, sys
 from image_ingest_cli.main import main
-# The kernel's own peak since exec; what getrusage tells would include the test that forked us.
+# The kernel's own peak since exec; getrusage would include the test that forked it.
 peak = lambda: re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
 atexit.register(lambda: print(peak(), file=sys.stderr))
 main()
 """
 
 
-def test_many_photos_survive_a_kill_and_need_no_more_memory(tmp_path: Path) -> None:
+def test_many_photos_survive_a_kill_and_need_little_memory(tmp_path: Path) -> None:
     data = photo("teal", (16, 16)) + bytes(20_000)  # trailing bytes make it weigh as a small photo does
     for number in range(1, MANY + 1):
         (tmp_path / f"{number}.jpg").write_bytes(data + str(number).encode())
@@ -41,7 +41,7 @@ def test_many_photos_survive_a_kill_and_need_no_more_memory(tmp_path: Path) -> N
         assert few == {"uploaded": FEW}
         manifest = _manifest(tmp_path, MANY)
         killed = _start(stack, manifest)
-        waited_for(lambda: _stored(stack) > FEW + (MANY - FEW) // 4)
+        wait_for(lambda: _stored(stack) > FEW + (MANY - FEW) // 4)
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
         there = _stored(stack)
@@ -56,7 +56,7 @@ def test_many_photos_survive_a_kill_and_need_no_more_memory(tmp_path: Path) -> N
 
 
 def _hold_the_function(stack: DeployedStack) -> None:
-    """The uploads stay in the queue: this is about the uploading."""
+    """Leaves the uploads in the queue, because only the uploading is measured."""
     functions = stack.aws.client("lambda")
     (trigger,) = functions.list_event_source_mappings(FunctionName=stack.outputs["ImageIngestFunctionName"])[
         "EventSourceMappings"
@@ -79,7 +79,7 @@ def _start(stack: DeployedStack, manifest: Path) -> subprocess.Popen[str]:
 
 
 def _run(stack: DeployedStack, manifest: Path) -> tuple[dict[str, int], float]:
-    """How many files came to what, and the most memory that it took, in MiB."""
+    """The number of files by action, and the peak memory in MiB."""
     process = _start(stack, manifest)
     out, err = process.communicate()
     assert process.returncode == 0, err

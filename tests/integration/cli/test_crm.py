@@ -49,7 +49,7 @@ def _crm(superoffice: StandIn, auth: str = "basic", calls_per_second: float = 10
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_every_credential_opens_every_question(superoffice: StandIn, auth: str) -> None:
+def test_every_credential_can_read_everything(superoffice: StandIn, auth: str) -> None:
     superoffice.directory.add("person", 5, "Kari Hansen", email="kari@example.com", associate_id=7)
     crm = _crm(superoffice, auth)
     assert crm.get_version().status == crm.get_principal().status == 200
@@ -64,7 +64,7 @@ def test_every_credential_opens_every_question(superoffice: StandIn, auth: str) 
     assert superoffice.picture("person", 5) is None
 
 
-def test_an_expired_credential_and_a_moved_tenant_are_overcome(superoffice: StandIn) -> None:
+def test_an_expired_credential_and_a_moved_tenant_are_handled(superoffice: StandIn) -> None:
     crm = _crm(superoffice, "system_user")
     assert crm.find_record(PERSON)
     superoffice.expire_credentials()
@@ -73,7 +73,7 @@ def test_an_expired_credential_and_a_moved_tenant_are_overcome(superoffice: Stan
     assert crm.find_record(PERSON)
 
 
-def test_what_is_not_there_is_none(superoffice: StandIn) -> None:
+def test_a_missing_record_is_none(superoffice: StandIn) -> None:
     crm = _crm(superoffice)
     superoffice.remove("person", 5)
     assert crm.find_record(PERSON) is None
@@ -132,14 +132,14 @@ def test_people_are_asked_about_one_by_one_where_they_cannot_be_listed(superoffi
 
 
 @pytest.mark.parametrize(("entity_type", "name"), [("contact", "Nøgne"), ("project", "P"), ("product", "Q")])
-def test_each_kind_of_record_has_its_name(superoffice: StandIn, entity_type: Any, name: str) -> None:
+def test_every_entity_type_has_a_name(superoffice: StandIn, entity_type: Any, name: str) -> None:
     superoffice.directory.add(entity_type, 9, name)
     record = _crm(superoffice).find_record(Target(entity_type, 9))
     assert record is not None
     assert name in record.names
 
 
-def test_refusals_say_what_superoffice_said(superoffice: StandIn) -> None:
+def test_a_refusal_contains_superoffices_message(superoffice: StandIn) -> None:
     crm = _crm(superoffice)
     superoffice.fail(None, status=403, body='{"Error": true, "ErrorMessage": "No access to person."}', path="Person")
     with pytest.raises(CommandError, match=r"403: No access to person\. The credential lacks permission"):
@@ -183,7 +183,7 @@ class _Zip(BaseHTTPRequestHandler):
         self.wfile.write(self._data[start:end])
 
     def log_message(self, *_args: Any) -> None:
-        """Says nothing."""
+        """Does not log."""
 
 
 @contextmanager
@@ -209,13 +209,13 @@ def _zipped() -> bytes:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_zip_is_looked_into_from_afar(*, ranges: bool) -> None:
+def test_a_remote_zip_is_read_in_parts(*, ranges: bool) -> None:
     with _served(_zipped(), ranges=ranges) as (url, asked), open_zip(url) as archive:
         assert archive.namelist() == ["large.so", "image_ingest/__init__.py"]
         assert archive.read("image_ingest/__init__.py") == b"x"
     assert ranges == (sum(asked) < 1_000_000)
 
 
-def test_what_is_no_zip_is_told() -> None:
+def test_a_file_that_is_not_a_zip_is_reported() -> None:
     with _served(b"<html>", ranges=False) as (url, _), pytest.raises(CommandError, match="other than a zip"):
         open_zip(url)

@@ -14,7 +14,7 @@ def _predicted(run: Run) -> dict[str | None, Any]:
     return {letter["key"]: letter["prediction"] for letter in run.data["dead_letters"]}
 
 
-def test_status_says_what_superoffice_has_and_how_the_newest_upload_ended(sandbox: CliSandbox) -> None:
+def test_status_shows_the_picture_and_the_newest_attempt(sandbox: CliSandbox) -> None:
     assert "The ledger has no entry" in sandbox.run("status", "person", 1).out
     sandbox.put("a.jpg", photo(size=(300, 200)), "person#1")
     blob_id = sandbox.until("person#1", "stored")["blob_id"]
@@ -60,7 +60,7 @@ def test_internal_items_of_the_ledger_are_no_records(sandbox: CliSandbox) -> Non
     assert sandbox.item("#rate")
 
 
-def test_reading_dead_letters_takes_none_and_predicts_each(sandbox: CliSandbox) -> None:
+def test_reading_dead_letters_removes_none_and_predicts_each(sandbox: CliSandbox) -> None:
     sandbox.put("f/bad.txt", b"no picture", "person#11")
     sandbox.put("f/gone.txt", b"no picture", "person#12")
     sandbox.put("f/no-target.jpg", photo())
@@ -111,7 +111,7 @@ def test_a_prediction_comes_true(sandbox: CliSandbox) -> None:
     assert sandbox.dead_letters() == 0
 
 
-def test_all_are_replayed_only_after_yes_and_by_hand_where_the_queue_has_no_move_task(sandbox: CliSandbox) -> None:
+def test_all_are_replayed_after_confirmation_and_without_a_move_task(sandbox: CliSandbox) -> None:
     for number in range(12):
         sandbox.send_dead_letter(json.dumps({"Event": "s3:TestEvent", "Bucket": str(number)}))
     assert sandbox.run("failures", "replay", "--all", "--dry-run").out.endswith("Nothing was replayed.\n")
@@ -124,7 +124,7 @@ def test_all_are_replayed_only_after_yes_and_by_hand_where_the_queue_has_no_move
     sandbox.run("failures", "replay", expect=2)
 
 
-def test_dead_letters_are_chosen_by_id_or_key_shown_and_discarded(sandbox: CliSandbox) -> None:
+def test_dead_letters_are_selected_by_id_or_key(sandbox: CliSandbox) -> None:
     sandbox.put("d/one.jpg", b"1", "person#31")
     sandbox.put("d/two [bold]\x1b.jpg", b"2", "person#32")
     sandbox.until_dead_letters(2)

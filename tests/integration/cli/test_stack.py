@@ -23,7 +23,7 @@ def _findings(sandbox: CliSandbox, expect: int) -> dict[str, Any]:
     return {finding["check"]: finding for finding in sandbox.run("doctor", "--json", expect=expect).data}
 
 
-def test_the_doctor_finds_a_sound_stack(sandbox: CliSandbox) -> None:
+def test_the_doctor_accepts_a_working_stack(sandbox: CliSandbox) -> None:
     findings = _findings(sandbox, expect=0)
     assert all(finding["ok"] for finding in findings.values())
     assert findings["decoder"]["detail"] == "isolated, its system calls are filtered"
@@ -39,7 +39,7 @@ def test_the_doctor_finds_a_sound_stack(sandbox: CliSandbox) -> None:
         (lambda s: s.send_dead_letter("x"), "dead letters", "failures list"),
     ],
 )
-def test_the_doctor_names_what_is_wrong_and_the_fix(sandbox: CliSandbox, harm: Any, check: str, fix: str) -> None:
+def test_the_doctor_names_each_problem_and_its_fix(sandbox: CliSandbox, harm: Any, check: str, fix: str) -> None:
     harm(sandbox)
     finding = _findings(sandbox, expect=1)[check]
     assert not finding["ok"]
@@ -114,7 +114,7 @@ class _Account:
         )
 
 
-def test_the_doctor_sees_a_tenant_in_maintenance(sandbox: CliSandbox) -> None:
+def test_the_doctor_detects_a_tenant_in_maintenance(sandbox: CliSandbox) -> None:
     sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
     assert _findings(sandbox, expect=0)["tenant"]["ok"]
     sandbox.superoffice.maintenance()
@@ -122,7 +122,7 @@ def test_the_doctor_sees_a_tenant_in_maintenance(sandbox: CliSandbox) -> None:
     sandbox.superoffice.maintenance(on=False)
 
 
-def test_the_doctor_sees_broken_wiring(sandbox: CliSandbox) -> None:
+def test_the_doctor_detects_missing_notifications_and_stacks(sandbox: CliSandbox) -> None:
     s3, before = sandbox.client("s3"), None
     before = s3.get_bucket_notification_configuration(Bucket=sandbox.bucket)["QueueConfigurations"]
     s3.put_bucket_notification_configuration(Bucket=sandbox.bucket, NotificationConfiguration={})
@@ -189,7 +189,7 @@ def test_a_removal_that_superoffice_refuses_can_be_repeated(sandbox: CliSandbox)
     assert sandbox.item("person#73") == {}
 
 
-def test_what_a_worker_holds_is_left_to_it(sandbox: CliSandbox) -> None:
+def test_a_record_that_a_worker_holds_is_not_changed(sandbox: CliSandbox) -> None:
     held = {"target": {"S": "person#74"}, "entity_type": {"S": "person"}, "entity_id": {"N": "74"}}
     sandbox.client("dynamodb").put_item(
         TableName=sandbox.stack.outputs["LedgerTableName"],
@@ -201,7 +201,7 @@ def test_what_a_worker_holds_is_left_to_it(sandbox: CliSandbox) -> None:
     assert "has been in progress since" in sandbox.run("status", "person", 74).out
 
 
-def test_photos_of_another_bucket_are_copied_once(sandbox: CliSandbox) -> None:
+def test_photos_from_another_bucket_are_copied_once(sandbox: CliSandbox) -> None:
     s3 = sandbox.client("s3")
     s3.create_bucket(Bucket="old-photos", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="old-photos", Key="staff/81.jpg", Body=photo(), ContentType="image/jpeg")
@@ -222,7 +222,7 @@ def test_photos_of_another_bucket_are_copied_once(sandbox: CliSandbox) -> None:
     sandbox.run("backfill", f"s3://{sandbox.bucket}/", expect=2)
 
 
-def test_a_batch_job_is_written_for_millions(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_a_batch_job_is_written_for_many_objects(sandbox: CliSandbox, tmp_path: Path) -> None:
     s3 = sandbox.client("s3")
     s3.create_bucket(Bucket="archive", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="archive", Key="a b,ö.jpg", Body=photo())

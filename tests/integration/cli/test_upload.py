@@ -6,11 +6,11 @@ import csv
 import unicodedata
 from pathlib import Path
 
-from tests.support.cli_sandbox import CliSandbox, waited_for
+from tests.support.cli_sandbox import CliSandbox, wait_for
 from tests.support.stack import photo
 
 
-def test_one_photo_is_followed_to_superoffice(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_one_photo_is_uploaded_and_stored(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "me.JPG").write_bytes(photo())
     run = sandbox.run("upload", tmp_path / "me.JPG", "--entity", "Person", "--id", "0123", "--wait", "--json")
     picture = sandbox.superoffice.picture("person", 123)
@@ -41,7 +41,7 @@ def test_the_same_bytes_for_another_target_are_uploaded(sandbox: CliSandbox, tmp
     assert run.data["actions"] == {"uploaded": 1}
 
 
-def test_every_problem_is_listed_with_its_line_and_nothing_moves(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_every_problem_is_listed_with_its_line_and_nothing_is_uploaded(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "ok.jpg").write_bytes(photo())
     (tmp_path / "twice.jpg").write_bytes(photo("red"))
     (tmp_path / "notes.txt").write_text("no picture")
@@ -74,7 +74,7 @@ def test_every_problem_is_listed_with_its_line_and_nothing_moves(sandbox: CliSan
     assert "Contents" not in sandbox.client("s3").list_objects_v2(Bucket=sandbox.bucket, Prefix="person/30")
 
 
-def test_people_are_found_in_superoffice_and_never_guessed(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_people_are_looked_up_in_superoffice(sandbox: CliSandbox, tmp_path: Path) -> None:
     directory = sandbox.superoffice.directory
     directory.add("person", 401, "Kari Hansen", email="kari@example.com", associate_id=7)
     directory.add("person", 402, "Ola O'Hara", email="o'hara@example.com")
@@ -107,7 +107,7 @@ def test_people_are_found_in_superoffice_and_never_guessed(sandbox: CliSandbox, 
         assert expected_problem in run.data["problems"][0]["problem"]
 
 
-def test_what_failed_is_reported_with_advice(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_failures_are_reported_with_advice(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "person").mkdir()
     (tmp_path / "person" / "2000002.jpg").write_bytes(photo())
     (tmp_path / "person" / "501.jpg").write_bytes(photo())
@@ -123,18 +123,18 @@ def test_what_failed_is_reported_with_advice(sandbox: CliSandbox, tmp_path: Path
     assert (rows["501"]["outcome"], rows["501"]["error_code"]) == ("stored", "")
 
 
-def test_what_is_not_settled_in_time_is_said_to_wait(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_an_upload_that_is_not_settled_in_time_is_waiting(sandbox: CliSandbox, tmp_path: Path) -> None:
     sandbox.superoffice.fail(None, status=500)
     (tmp_path / "510.jpg").write_bytes(photo())
     arguments = ("upload", tmp_path / "510.jpg", "--entity", "person", "--id", 510, "--wait", "--json", "--timeout")
-    waited_for(lambda: sandbox.run(*arguments, 0, expect=1).data["uploads"][0]["error_code"])
+    wait_for(lambda: sandbox.run(*arguments, 0, expect=1).data["uploads"][0]["error_code"])
     (row,) = sandbox.run(*arguments, 0, expect=1).data["uploads"]
     assert (row["outcome"], row["error_code"]) == ("waiting", "superoffice.unavailable")
     assert "Wait" in row["advice"]
     sandbox.client("sqs").purge_queue(QueueUrl=sandbox.stack.outputs["IngestQueueUrl"])
 
 
-def test_only_those_without_a_picture_are_uploaded_and_listed(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_only_records_without_a_picture_are_uploaded_and_listed(sandbox: CliSandbox, tmp_path: Path) -> None:
     sandbox.superoffice.state.store("person", 601, photo(), "image/jpeg", (64, 48))  # by somebody else
     (tmp_path / "602.jpg").write_bytes(photo())
     sandbox.run("upload", tmp_path / "602.jpg", "--entity", "person", "--id", "602", "--wait")
@@ -151,7 +151,7 @@ def test_only_those_without_a_picture_are_uploaded_and_listed(sandbox: CliSandbo
     assert run.out == "line,entity_type,entity_id,given_by,name\n4,person,604,,Person 604\n"
 
 
-def test_accents_are_found_however_they_are_composed(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_accents_match_however_they_are_encoded(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / unicodedata.normalize("NFD", "Åse Ömer.jpg")).write_bytes(photo())
     manifest = tmp_path / "people.csv"
     manifest.write_bytes("sep=;\r\nFile;Person ID\r\n.\\Åse Ömer.jpg;701.0\r\n".encode("utf-16"))
@@ -159,7 +159,7 @@ def test_accents_are_found_however_they_are_composed(sandbox: CliSandbox, tmp_pa
     assert row["key"] == "person/701.jpg"
 
 
-def test_wrong_usage_is_told_apart_from_failure(sandbox: CliSandbox, tmp_path: Path) -> None:
+def test_wrong_usage_has_its_own_exit_status(sandbox: CliSandbox, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
     assert "--entity" in sandbox.run("upload", tmp_path / "a.jpg", expect=2).err
     assert "one file" in sandbox.run("upload", tmp_path, "--entity", "person", "--id", "1", expect=2).err

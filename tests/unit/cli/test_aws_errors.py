@@ -49,7 +49,7 @@ def _give_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
 
 
-def test_a_missing_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     _give_credentials(monkeypatch)
     assert "no AWS region. Set AWS_REGION" in _fail()
 

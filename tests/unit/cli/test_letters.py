@@ -1,4 +1,4 @@
-"""A full redrive by the queue's own move task, which no emulator here has."""
+"""A full replay by SQS's own move task, which the emulator does not have."""
 
 # ruff: noqa: N803 - the parameters have boto3's own names
 
@@ -19,7 +19,7 @@ SOURCE, DESTINATION = "arn:aws:sqs:eu-north-1:123456789012:dead", "arn:aws:sqs:e
 
 
 class Queues:
-    """Two queues, as far as redriving needs them; `refuses` is an error code of StartMessageMoveTask."""
+    """Two queues, as far as a replay needs them; `refuses` is an error code of StartMessageMoveTask."""
 
     def __init__(self, *, refuses: str | None = None, states: tuple[str, ...] = ("COMPLETED",)) -> None:
         self.refuses = refuses
@@ -75,7 +75,7 @@ def _letter(name: str) -> DeadLetter:
     return DeadLetter(name, name, name, "image.unreadable", None, 1, None, "2026-10-05T10:00:00Z", ())
 
 
-def test_the_move_task_is_told_the_ingest_queue_and_waited_for() -> None:
+def test_the_move_task_gets_the_ingest_queue_and_is_awaited() -> None:
     queues = Queues(states=("RUNNING", "RUNNING", "COMPLETED"))
     pauses: list[float] = []
     assert start_move_task(_stack(queues), 10) == "task"
@@ -83,23 +83,23 @@ def test_the_move_task_is_told_the_ingest_queue_and_waited_for() -> None:
     assert (queues.ingest, queues.rate, len(pauses)) == (["one", "two"], 10, 2)
 
 
-def test_a_move_task_that_fails_is_told() -> None:
+def test_a_failed_move_task_is_reported() -> None:
     with pytest.raises(CommandError, match="NonExistentQueue"):
         await_move_task(_stack(Queues(states=("FAILED",))))
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "AccessDenied", "InternalFailure"])
-def test_where_there_is_no_move_task_the_command_line_moves(code: str) -> None:
+def test_without_a_move_task_the_command_line_replays(code: str) -> None:
     assert start_move_task(_stack(Queues(refuses=code)), 10) is None
 
 
-def test_a_full_redrive_leaves_the_moving_to_the_queue() -> None:
+def test_a_full_replay_uses_the_move_task() -> None:
     queues = Queues()
     assert replay_all(_stack(queues), 500) == 2
     assert (queues.dead, queues.ingest) == ([], ["one", "two"])
 
 
-def test_dying_between_send_and_delete_doubles_rather_than_loses() -> None:
+def test_a_crash_between_send_and_delete_duplicates_and_loses_nothing() -> None:
     queues = Queues()
     queues.dies_after_send = True
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Spreadsheets as people really save them."""
+"""Spreadsheets as people save them."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_every_way_to_save_a_spreadsheet_is_read(tmp_path: Path, content: bytes)
         ("file,entity_type,entity_id,number", "a.jpg,person,5,E-17", ("a.jpg", "person", "5")),
     ],
 )
-def test_header_names_are_matched_kindly(
+def test_header_names_are_recognised_in_many_spellings(
     tmp_path: Path, header: str, cells: str, expected: tuple[str, str, str]
 ) -> None:
     assert _rows(tmp_path, f"{header}\n{cells}\n") == [expected]
 
 
-def test_problems_carry_the_line_in_the_file(tmp_path: Path) -> None:
+def test_problems_have_the_line_of_the_file(tmp_path: Path) -> None:
     problems = _problems(
         tmp_path,
         'sep=,\nfile,entity_type,entity_id,email\n"two\nlines.jpg",person,1,\n,person,2,\nb.jpg,person,x,\n'
@@ -102,14 +102,14 @@ def test_problems_carry_the_line_in_the_file(tmp_path: Path) -> None:
         ('file,entity_id\n"a.jpg', "not a readable CSV"),
     ],
 )
-def test_what_is_no_manifest_is_refused_whole(tmp_path: Path, content: str, reason: str) -> None:
+def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path, content: str, reason: str) -> None:
     path = tmp_path / "people.csv"
     path.write_text(content)
     with pytest.raises(CommandError, match=reason):
         read_manifest(path, None)
 
 
-def test_an_excel_workbook_is_told(tmp_path: Path) -> None:
+def test_an_excel_workbook_is_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "people.xlsx").write_bytes(b"PK\x03\x04rest")
     with pytest.raises(CommandError, match="Save it as CSV"):
         read_manifest(tmp_path / "people.xlsx", None)
@@ -124,7 +124,7 @@ def test_an_option_that_contradicts_the_header_is_refused(tmp_path: Path) -> Non
 
 @given(st.binary(max_size=200))
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(b"file,entity_id\n" + data)
     try:
@@ -159,7 +159,7 @@ def test_patterns_that_name_no_record_are_wrong_usage(pattern: str) -> None:
     assert error.value.status == 2
 
 
-def test_a_folder_is_never_left(tmp_path: Path) -> None:
+def test_no_file_outside_the_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"x")
     inside = tmp_path / "inside"
     (inside / "sub").mkdir(parents=True)
@@ -180,7 +180,7 @@ def test_a_folder_is_never_left(tmp_path: Path) -> None:
 JUNK = ("._7.jpg", ".DS_Store", "Thumbs.db", "__MACOSX/._7.jpg", "sub/@eaDir/7.jpg")
 
 
-def test_files_that_systems_leave_behind_are_counted_and_skipped(tmp_path: Path) -> None:
+def test_system_files_are_counted_and_skipped(tmp_path: Path) -> None:
     for name in (*JUNK, "7.jpg", "sub/_8.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(b"x")
@@ -189,7 +189,7 @@ def test_files_that_systems_leave_behind_are_counted_and_skipped(tmp_path: Path)
     assert (matches.junk, matches.unmatched, matches.problems) == (len(JUNK), [], [])
 
 
-def test_two_files_of_one_name_are_not_guessed_between(tmp_path: Path) -> None:
+def test_two_files_with_one_name_are_a_problem(tmp_path: Path) -> None:
     composed, split = (unicodedata.normalize(form, "Å\u0323.jpg") for form in ("NFC", "NFD"))
     third = "A\u030a\u0323.jpg"
     for name in (split, third):
@@ -198,7 +198,7 @@ def test_two_files_of_one_name_are_not_guessed_between(tmp_path: Path) -> None:
         Folder(tmp_path).find(composed)
 
 
-def test_a_row_of_a_pattern_is_a_row_of_a_manifest(tmp_path: Path) -> None:
+def test_a_pattern_gives_the_same_rows_as_a_manifest(tmp_path: Path) -> None:
     (tmp_path / "7.jpg").write_bytes(b"x")
     (tmp_path / "x.jpg").write_bytes(b"x")
     matches = Folder(tmp_path).match("{id}.*", "project")

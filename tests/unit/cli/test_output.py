@@ -1,4 +1,4 @@
-"""What the operator sees is safe to show, and says enough."""
+"""What the operator sees is safe to show and complete."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_markup_in_a_key_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[bold]x" in out
 
 
-def test_there_are_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_is_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress("Uploading", 2) as steps:
         steps.advance()
     assert capsys.readouterr() == ("", "")
@@ -87,8 +87,8 @@ def test_a_secret_is_checked_without_repeating_it(tmp_path: Path) -> None:
     assert _run("secret", "template", "kerberos").exit_code == 2
 
 
-def test_where_pictures_cannot_be_decoded_apart_the_rest_works() -> None:
-    """Windows has no `resource` module; a spreadsheet and photos it has."""
+def test_the_command_line_starts_where_pictures_cannot_be_decoded() -> None:
+    """Windows has no `resource` module."""
     program = "import sys; sys.modules['resource'] = None; from image_ingest_cli.main import main; main()"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", program, "upload", "--help"]

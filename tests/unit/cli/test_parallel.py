@@ -1,4 +1,4 @@
-"""Many things by several threads, few of them at once in memory."""
+"""Many items in several threads, of which few are in memory at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from image_ingest_cli.parallel import run_parallel
 
 
-def test_everything_is_done_once_and_little_is_taken_ahead() -> None:
+def test_every_item_is_processed_once_and_few_are_read_ahead() -> None:
     taken, ahead = 0, []
 
     def things() -> Iterator[int]:
@@ -27,7 +27,7 @@ def test_everything_is_done_once_and_little_is_taken_ahead() -> None:
     assert max(ahead) <= 8
 
 
-def test_the_first_failure_ends_it_and_leaves_no_thread() -> None:
+def test_the_first_failure_stops_the_work_and_all_threads() -> None:
     def work(number: int) -> int:
         if number == 3:
             raise ValueError("three")
@@ -39,7 +39,7 @@ def test_the_first_failure_ends_it_and_leaves_no_thread() -> None:
     assert threading.active_count() == before
 
 
-def test_who_stops_listening_leaves_no_thread() -> None:
+def test_a_reader_that_stops_leaves_no_thread() -> None:
     before = threading.active_count()
     results = run_parallel(lambda number: number, iter(range(1000)), 4)
     next(results)

@@ -1,4 +1,4 @@
-"""What a ledger item says of one upload."""
+"""What a ledger item says about one upload."""
 
 from __future__ import annotations
 
