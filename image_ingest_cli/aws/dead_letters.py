@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HOLD_SECONDS = 600  # a message that a killed command held becomes visible again after this time
 
 _BATCH = 10  # messages that SQS handles in one call
-_POLL_SECONDS = 1  # a long poll asks all of SQS's servers, so one empty response is the end
+_POLL_SECONDS = 1  # a long poll asks all of SQS's servers, so one empty response is the end; an emulator has one
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _receive(stack: Stack) -> Iterator[MessageTypeDef]:
         messages = stack.sqs.receive_message(
             QueueUrl=stack.dead_letter_queue,
             MaxNumberOfMessages=_BATCH,
-            WaitTimeSeconds=_POLL_SECONDS,
+            WaitTimeSeconds=0 if stack.is_emulator else _POLL_SECONDS,
             VisibilityTimeout=HOLD_SECONDS,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -14,7 +15,7 @@ from botocore.exceptions import ClientError
 from image_ingest.aws import Objects, error_code
 from image_ingest.ledger import Ledger, Table
 from image_ingest.settings import MEMORY_VARIABLE, InvalidSettings, Settings
-from image_ingest.superoffice import SecretSource, SuperOffice
+from image_ingest.superoffice import SecretSource, SuperOffice, is_loopback
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.superoffice import Crm
 from image_ingest_cli.terminal.console import print_note
@@ -150,6 +151,11 @@ class Stack:
         """SuperOffice, with the stack's own credential, called no faster than one worker calls it."""
         secret = SecretSource(self.client("secretsmanager"), self.secret_id)
         return Crm(SuperOffice(self.settings.superoffice, secret, warn=print_note))
+
+    @property
+    def is_emulator(self) -> bool:
+        """Whether this is a sandbox on this machine."""
+        return is_loopback(urlsplit(str(self.client("lambda").meta.endpoint_url)).hostname or "")
 
     def queue_arn(self, url: str) -> str:
         """The queue's ARN."""

@@ -8,10 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from image_ingest import __version__
-from image_ingest.superoffice import is_loopback
 from image_ingest_cli.aws.remote_zip import open_zip
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.checks.finding import CheckFailed
@@ -124,7 +122,7 @@ def _check_decoders(names: list[str], stack: Stack) -> str:
         raise CheckFailed(f"The layer lacks {', '.join(missing)}", "Build and deploy the layer again.")
     machine = _MACHINES[stack.function["Architectures"][0]]
     others = [name for name in names if name.endswith("-linux-gnu.so") and f"-{machine}-" not in name]
-    if others and not _is_emulator(stack):  # an emulator runs functions with its own interpreter
+    if others and not stack.is_emulator:  # an emulator runs functions with its own interpreter
         raise CheckFailed(
             f"The layer is not built for {machine}: {others[0]}", "Run sam build with the Architecture that you deploy."
         )
@@ -143,7 +141,3 @@ def _find_entry(lines: Sequence[str], message: str) -> Mapping[str, Any] | None:
 
 def _endpoint(stack: Stack) -> str:
     return str(stack.client("lambda").meta.endpoint_url)
-
-
-def _is_emulator(stack: Stack) -> bool:
-    return is_loopback(urlsplit(_endpoint(stack)).hostname or "")

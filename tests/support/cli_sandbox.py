@@ -44,10 +44,7 @@ class CliSandbox:
     def run(self, *arguments: object, answer: str | None = None, expect: int | None = 0, width: str = "140") -> Run:
         """Runs `image-ingest ARGUMENTS` in this process; `answer` is typed. Checks the exit status."""
         surroundings = {**self.stack.aws.environment(), "COLUMNS": width}
-        quick = mock.patch(
-            "image_ingest_cli.aws.dead_letters._POLL_SECONDS", 0
-        )  # the emulator returns every message at once
-        with mock.patch.dict(os.environ, surroundings), quick:
+        with mock.patch.dict(os.environ, surroundings):
             result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answer)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -59,6 +59,7 @@ class FakeStack:
     """A stack of two queues."""
 
     dead_letter_queue, ingest_queue = "dead", "ingest"
+    is_emulator = False
 
     def __init__(self, queues: Queues) -> None:
         self.sqs = queues
