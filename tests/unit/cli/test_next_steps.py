@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from image_ingest.errors import CATALOGUE
 from image_ingest.outcome import Outcome
 from image_ingest.target import Target
 from image_ingest.upload import Upload, UploadIdentity
@@ -18,7 +19,7 @@ UPLOAD = Upload("b", "photos/it's me.jpg", "1")
 IDENTITY = UploadIdentity("b", UPLOAD.key, "1", None, "2026-10-05T10:00:00Z", "e")
 OTHER = UploadIdentity("b", UPLOAD.key, "2", None, "2026-10-05T10:00:01Z", "e")
 LETTER = DeadLetter("0123456789", "r", "{}", "image.unreadable", "m", 3, TARGET, "2026-10-05T10:00:00Z", ())
-UNREADABLE_ADVICE = "Open it on a computer"
+UNREADABLE_ADVICE = CATALOGUE["image.unreadable"].advice
 
 
 def _explain(
@@ -48,7 +49,7 @@ def _explain(
         ),
         (
             _explain("deferred", "superoffice.unavailable", letter=True),
-            ["Wait", "Then replay it: image-ingest failures replay 01234567"],
+            [CATALOGUE["superoffice.unavailable"].advice, "Then replay it: image-ingest failures replay 01234567"],
         ),
         *(
             (_explain(outcome, letter=True), ["It is safe to discard it: image-ingest failures discard 01234567"])
@@ -67,7 +68,7 @@ def _explain(
         (_explain("stored", status="deferred", attempt=OTHER), ["No delivery of it is known."]),
         (_explain("stored", status="rejected"), ["No delivery of it is known."]),
         (_explain("rejected", "image.unreadable", status="rejected"), [UNREADABLE_ADVICE]),
-        (_explain("deferred", "target.busy", status="in_progress"), ["Nothing"]),
+        (_explain("deferred", "target.busy", status="in_progress"), [CATALOGUE["target.busy"].advice]),
         (_explain("ignored"), ["Upload the photo again."]),
         (
             _explain("deferred", "credentials.invalid", status="deferred"),
