@@ -6,6 +6,10 @@ import csv
 import unicodedata
 from pathlib import Path
 
+import pytest
+
+from image_ingest.errors import CATALOGUE
+from sandbox.aws import REGION
 from tests.support.cli_sandbox import CliSandbox, wait_for
 from tests.support.stack import photo
 
@@ -114,11 +118,12 @@ def test_failures_are_reported_with_advice(sandbox: CliSandbox, tmp_path: Path) 
     (tmp_path / "person" / "502.jpg").write_bytes(photo()[:300])
     report = tmp_path / "report.csv"
     run = sandbox.run("upload", tmp_path, "--pattern", "{entity}/{id}.*", "--wait", "--report", report, expect=1)
-    assert "no such person" in run.out
+    assert "superoffice.bad-request" in run.out
     assert "Outcomes: 2 rejected, 1 stored." in run.out
     with report.open(encoding="utf-8-sig") as file:
         rows = {row["entity_id"]: row for row in csv.DictReader(file)}
     assert rows["2000002"]["error_code"] == "superoffice.bad-request"
+    assert rows["2000002"]["advice"] == CATALOGUE["superoffice.bad-request"].advice
     assert rows["502"]["error_code"] == "image.unreadable"
     assert (rows["501"]["outcome"], rows["501"]["error_code"]) == ("stored", "")
 
@@ -149,6 +154,23 @@ def test_only_records_without_a_picture_are_uploaded_and_listed(sandbox: CliSand
     run = sandbox.run("missing", manifest, expect=1)
     assert "a different name" in run.err
     assert run.out == "line,entity_type,entity_id,given_by,name\n4,person,604,,Person 604\n"
+
+
+@pytest.mark.parametrize("body", ['""', "null", "{}", ""])
+def test_an_empty_image_info_is_no_error(sandbox: CliSandbox, tmp_path: Path, body: str) -> None:
+    sandbox.superoffice.fail(None, status=200, body=body, path="ImageInfo")
+    (tmp_path / "companies.csv").write_text("contact_id\n610\n")
+    assert sandbox.run("missing", tmp_path / "companies.csv").out.endswith("\n2,contact,610,,\n")
+    arguments = ("--pattern", "{id}.*", "--entity", "contact", "--only-missing", "--dry-run", "--json")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/610.jpg").write_bytes(photo())
+    assert len(sandbox.run("upload", tmp_path / "photos", *arguments).data["plan"]) == 1
+    s3 = sandbox.client("s3")
+    s3.create_bucket(Bucket="companies", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="companies", Key="610.jpg", Body=photo())
+    assert sandbox.run("backfill", "s3://companies/", *arguments).data["actions"] == {"would copy": 1}
+    s3.delete_object(Bucket="companies", Key="610.jpg")
+    s3.delete_bucket(Bucket="companies")
 
 
 def test_accents_match_however_they_are_encoded(sandbox: CliSandbox, tmp_path: Path) -> None:
