@@ -14,10 +14,10 @@ from botocore.config import Config
 from image_ingest.architecture import check_architecture
 from image_ingest.aws import DeadLetters, IngestQueue, LimitedClient, Objects
 from image_ingest.ingest import Ingest
-from image_ingest.ledger import CRASH_LIMIT, Ledger, Table
+from image_ingest.ledger import CRASH_LIMIT, Ledger, Table, TableSlots
 from image_ingest.report import Report
 from image_ingest.settings import InvalidSettings, Settings
-from image_ingest.superoffice import SecretSource, SuperOffice
+from image_ingest.superoffice import RateLimits, SecretSource, SuperOffice
 from image_ingest.timing import Timing
 
 
@@ -52,11 +52,13 @@ def build_worker(
     report = Report(Logger(service="image_ingest"))
     sqs = connect("sqs")
     secret = SecretSource(connect("secretsmanager"), settings.secret_id)
+    table = Table(connect("dynamodb"), settings.ledger_table)
+    limits = RateLimits(settings.superoffice, lambda tenant: TableSlots(table, tenant), warn=report.warn)
     ingest = Ingest(
         settings=settings,
         objects=Objects(connect("s3")),
-        ledger=Ledger(Table(connect("dynamodb"), settings.ledger_table)),
-        superoffice=SuperOffice(settings.superoffice, secret, timing=timing, warn=report.warn),
+        ledger=Ledger(table),
+        superoffice=SuperOffice(settings.superoffice, secret, limits=limits, timing=timing, warn=report.warn),
         dead_letters=DeadLetters(sqs, settings.dead_letter_queue_url),
         report=report,
         timing=timing,

@@ -13,9 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from image_ingest.aws import Objects, error_code
-from image_ingest.ledger import Ledger, Table
+from image_ingest.ledger import Ledger, Table, TableSlots
 from image_ingest.settings import MEMORY_VARIABLE, InvalidSettings, Settings
-from image_ingest.superoffice import SecretSource, SuperOffice, is_loopback
+from image_ingest.superoffice import RateLimits, SecretSource, SuperOffice, is_loopback
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.superoffice import Crm
 from image_ingest_cli.terminal.console import print_note
@@ -148,9 +148,11 @@ class Stack:
 
     @cached_property
     def crm(self) -> Crm:
-        """SuperOffice, with the stack's own credential, called no faster than one worker calls it."""
+        """SuperOffice, with the stack's own credential and within the stack's rate limit."""
         secret = SecretSource(self.client("secretsmanager"), self.secret_id)
-        return Crm(SuperOffice(self.settings.superoffice, secret, warn=print_note))
+        settings = self.settings.superoffice
+        limits = RateLimits(settings, lambda tenant: TableSlots(self.table, tenant), warn=print_note)
+        return Crm(SuperOffice(settings, secret, limits=limits, warn=print_note))
 
     @property
     def is_emulator(self) -> bool:

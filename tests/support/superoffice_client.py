@@ -16,8 +16,7 @@ from PIL import Image
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
 from image_ingest.settings import SuperOfficeSettings
-from image_ingest.superoffice import Calls, ImageInfo, SecretSource, SuperOffice
-from image_ingest.superoffice.pacing import Pacer
+from image_ingest.superoffice import Calls, ImageInfo, RateLimits, SecretSource, SuperOffice
 from image_ingest.target import Target
 from image_ingest.timing import Timing
 from sandbox.superoffice import StandIn
@@ -69,14 +68,14 @@ class Clock:
 
 
 class Worker:
-    """One worker environment: a client that paces itself to a rate no test notices, unless told otherwise."""
+    """One worker environment: a client whose rate limit no test notices, unless told otherwise."""
 
     def __init__(
         self,
         content: dict[str, Any] | str,
         settings: SuperOfficeSettings | None = None,
         *,
-        pacer: Pacer | None = None,
+        limits: RateLimits | None = None,
         timing: Timing = Timing(),
     ) -> None:
         self.secrets = Secrets(content)
@@ -84,7 +83,7 @@ class Worker:
         self.client = SuperOffice(
             settings or SuperOfficeSettings(),
             SecretSource(self.secrets, "superoffice"),
-            pacer=pacer or Pacer(1_000_000, 2),
+            limits=limits or RateLimits(SuperOfficeSettings(calls_per_second=1_000_000), clock=self.clock),
             timing=timing,
             clock=self.clock,
             sleep=self.clock.sleep,

@@ -9,6 +9,7 @@ from image_ingest.ledger.claims import (
     UploadClaim,
 )
 from image_ingest.ledger.order import Order, compare, is_time, same_upload
+from image_ingest.ledger.slots import TableSlots
 from image_ingest.ledger.table import Item, Table
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Settled",
     "StoredPicture",
     "Table",
+    "TableSlots",
     "UploadClaim",
     "compare",
     "is_time",

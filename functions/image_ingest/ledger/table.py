@@ -59,6 +59,23 @@ class Table:
             return False, _item_that_failed(problem)
         return True, _plain(response["Attributes"])
 
+    def write(self, key: str, update: str, condition: str, operands: Mapping[str, Any]) -> tuple[bool, Item]:
+        """One conditional update of an item that is no target's. Whether it was made, and the item as it was before."""
+        try:
+            with aws_call("writing the rate limit"):
+                response = self._client.update_item(
+                    TableName=self._name,
+                    Key={"target": {"S": key}},
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues={name: _serialize(value) for name, value in operands.items()},
+                    ReturnValues="ALL_OLD",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except Deferred as problem:
+            return False, _item_that_failed(problem)
+        return True, _plain(response.get("Attributes", {}))
+
     def delete(self, target: Target, expected: Mapping[str, str]) -> bool:
         """Deletes the item if each `expected` attribute has its value. Whether there is no item now."""
         condition = _Condition(expected)

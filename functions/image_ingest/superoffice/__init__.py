@@ -3,6 +3,14 @@
 from image_ingest.superoffice.address import is_loopback
 from image_ingest.superoffice.client import ApiRequest, SuperOffice
 from image_ingest.superoffice.connection import Response
+from image_ingest.superoffice.rate_limit import (
+    MemorySlots,
+    RateLimit,
+    RateLimits,
+    SlotItem,
+    SlotRequest,
+    Slots,
+)
 from image_ingest.superoffice.responses import ImageInfo, describe_response
 from image_ingest.superoffice.secret_parser import ParsedSecret, parse_secret
 from image_ingest.superoffice.secret_schema import SCHEMES, Secret
@@ -14,10 +22,16 @@ __all__ = [
     "ApiRequest",
     "Calls",
     "ImageInfo",
+    "MemorySlots",
     "ParsedSecret",
+    "RateLimit",
+    "RateLimits",
     "Response",
     "Secret",
     "SecretSource",
+    "SlotItem",
+    "SlotRequest",
+    "Slots",
     "SuperOffice",
     "describe_response",
     "is_loopback",

@@ -16,7 +16,7 @@ from image_ingest.errors import Deferred
 from image_ingest.settings import SuperOfficeSettings
 from image_ingest.superoffice.connection import Request, Response
 from image_ingest.superoffice.credentials import Credential, create_credential_source
-from image_ingest.superoffice.pacing import Pacer
+from image_ingest.superoffice.rate_limit import RateLimit, RateLimits
 from image_ingest.superoffice.responses import (
     ImageInfo,
     add_error_message,
@@ -68,13 +68,13 @@ class _Access:
     def __init__(
         self,
         secret: Secret,
-        pacer: Pacer,
+        limit: RateLimit,
         timing: Timing,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self.secret = secret
-        self.transport = Transport(secret.ca_bundle, pacer, timing, clock, sleep)
+        self.transport = Transport(secret.ca_bundle, limit, timing, clock, sleep)
         self.tenant = Tenant(secret, self.transport, timing, clock)
         self.credentials = create_credential_source(secret, self.transport, timing, clock)
 
@@ -103,7 +103,7 @@ class SuperOffice:
         settings: SuperOfficeSettings,
         secret: SecretSource,
         *,
-        pacer: Pacer | None = None,
+        limits: RateLimits | None = None,
         timing: Timing = Timing(),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -111,7 +111,7 @@ class SuperOffice:
     ) -> None:
         self._settings = settings
         self._source = secret
-        self._pacer = pacer or Pacer(settings.calls_per_second, settings.workers)
+        self._limits = limits or RateLimits(settings, clock=clock)
         self._timing = timing
         self._clock = clock
         self._sleep = sleep
@@ -212,7 +212,8 @@ class SuperOffice:
             raise
         for warning in parsed.warnings:
             self._warn(warning)
-        return _Access(parsed.secret, self._pacer, self._timing, self._clock, self._sleep)
+        limit = self._limits.find(parsed.secret.tenant)
+        return _Access(parsed.secret, limit, self._timing, self._clock, self._sleep)
 
     def _renew(self, refused: _Access, credential: Credential, deadline: Deadline) -> _Access:
         """An access with a fresh credential, by the secret as it is now."""

@@ -1,4 +1,4 @@
-"""HTTP connections on which every wait ends in time, and which report whether anything was sent.
+"""HTTP connections on which every wait ends in time, and which send a request when its slot has come.
 
 Of requests, only the adapter is used. Without a session there are no cookies, no .netrc, no redirects and no
 certificate bundles from the environment. The adapter gets connection classes of our own, so that each wait on the
@@ -69,22 +69,29 @@ class TimedOut(Lost):
     """The exchange's time ended first."""
 
 
-@dataclass(frozen=True)
+Prepare = Callable[[float], None]
+Start = Callable[[Prepare], float]
+
+
+@dataclass
 class _Exchange:
     """What a connection must know of the exchange under way.
 
-    `end` is in seconds of time.monotonic; `on_sent` is called each time bytes were sent; a connection that was idle for
+    `end` is in seconds of time.monotonic; `start` returns when the request must be sent; a connection that was idle for
     `idle_limit` seconds, by `clock` or by time.monotonic, is not used again.
     """
 
     end: float
-    on_sent: Callable[[], None]
+    start: Start
     idle_limit: float
     clock: Callable[[], float]
 
     @property
     def seconds_left(self) -> float:
         return self.end - time.monotonic()
+
+    def await_start(self, prepare: Prepare) -> None:
+        self.end = time.monotonic() + self.start(prepare)
 
 
 _exchange: ContextVar[_Exchange] = ContextVar("exchange")
@@ -109,12 +116,14 @@ class Connections:
         self._clock = clock
         self._plain = _Adapter(None)
 
-    def exchange(self, request: Request, seconds: float, on_sent: Callable[[], None]) -> Response:
-        """The response, at most `seconds` from now; `on_sent` is called each time bytes were sent.
+    def exchange(self, request: Request, seconds: float, start: Start) -> Response:
+        """The response. `seconds` bound the connection.
 
-        Raises NotConnected, Lost, TimedOut.
+        `start` is called when there is a connection, with a function that opens it again where necessary. It returns
+        when the request must be sent: the seconds until its response must be complete.
+        Raises NotConnected, Lost, TimedOut, and what `start` raises.
         """
-        exchange = _Exchange(time.monotonic() + seconds, on_sent, self._timing.superoffice_idle, self._clock)
+        exchange = _Exchange(time.monotonic() + seconds, start, self._timing.superoffice_idle, self._clock)
         token = _exchange.set(exchange)
         try:
             return self._read_response(request, seconds)
@@ -194,9 +203,9 @@ class _TimedConnection(HTTPConnection):
         """Starts the idle time."""
         self._used_at = _read_clocks()
 
-    def close_if_idle(self) -> None:
-        """Closes the connection if it was idle for too long, so that the next request opens a new one."""
-        limit = _exchange.get().idle_limit
+    def close_if_idle(self, ahead: float = 0) -> None:
+        """Closes the connection if it will have been idle for too long in `ahead` seconds."""
+        limit = _exchange.get().idle_limit - ahead
         if any(now - then >= limit for now, then in zip(_read_clocks(), self._used_at, strict=True)):
             self.close()
 
@@ -224,16 +233,26 @@ class _TimedConnection(HTTPConnection):
             self.close()
             through = " through the proxy" if self.proxy else ""
             raise NotConnected(_explain_no_connection(error, through)) from error
+        self.note_use()
+
+    def prepare(self, ahead: float) -> None:
+        """Opens the connection, unless it is open and may still be used in `ahead` seconds."""
+        if self.proxy is None:  # closing a proxy's connection would forget what is behind it
+            self.close_if_idle(ahead)
+        if self.sock is None:
+            self.connect()
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        _exchange.get().await_start(self.prepare)
+        super().request(*arguments, **options)
 
     def send(self, data: Any) -> None:
         if self.sock is None or not isinstance(data, bytes):
             super().send(data)
-            _exchange.get().on_sent()
             return
         for start in range(0, len(data), _SEND_PIECE):
             _limit_wait(self.sock)
             super().send(data[start : start + _SEND_PIECE])
-            _exchange.get().on_sent()
 
 
 class _TimedTlsConnection(_TimedConnection, HTTPSConnection):

@@ -22,18 +22,20 @@ from typing import Protocol
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
+from image_ingest.settings import SuperOfficeSettings
 
 CLOCK_SPREAD = 0.2  # seconds by which two workers' clocks differ at most
 LONGEST_BLOCK = 900.0  # seconds that a Retry-After may block calls
 _USED = 0.98  # of the rate
 _LATEST_START = 0.1  # seconds after its slot
 _SHORTEST_TOLERANCE = 0.02  # seconds; below this, waking up alone would miss slots
-_FIRST_LEAD = 0.015  # seconds that the write takes, until one was measured
+_FIRST_LEAD = 0.01  # seconds that the write takes, until one was measured
 _LEAST_SLACK = 0.001
 _LONGEST_SLACK = 2.0
 _LEAD_FACTOR = 1.25  # of the last write's time
-_SHORTEST_LEAD = 0.005
+_SHORTEST_LEAD = 0.001
 _LONGEST_LEAD = 2.0
+_LONG_WAIT = 10.0  # seconds after which a connection that was ready may no longer be
 _LEAST_FOR_A_CALL = 0.5  # seconds that must be left after the wait
 _SHARE_SECONDS = 30.0  # how long the fixed share is used before the table is tried again
 
@@ -165,26 +167,36 @@ class RateLimit:
         self._share_until = 0.0  # by the clock
         self._block = SlotItem()
 
-    def await_slot(self, deadline: Deadline) -> None:
+    def await_slot(self, deadline: Deadline, prepare: Callable[[float], None] = lambda _ahead: None) -> None:
         """Returns when the call may start, which it must do at once.
 
+        `prepare` makes the connection ready for a start in that many seconds. It is called before a slot is taken, and
+        again towards the end of a long wait.
         Raises Deferred `worker.out-of-time` if no slot is free before the deadline, and the code of the response that
         asked for no calls (`superoffice.rate-limited`, `superoffice.unavailable`) while that is in force.
         """
         while True:
             self.check_block()
             deadline.bound(_LEAST_FOR_A_CALL)
+            prepare(0)
             slack = self._slack
             slot = self._take_slot(deadline, slack)
-            wait = slot - self._now()
-            if wait > 0:
-                self._sleep(wait)
+            self._wait(slot, prepare)
             late = max(0.0, self._now() - slot)
             if late <= self._rate.tolerance + slack:
                 self._slack = slack / 2 if slack > _LEAST_SLACK else 0.0
                 self.check_block()
                 return
             self._slack = min(late, _LONGEST_SLACK)
+
+    def _wait(self, slot: float, prepare: Callable[[float], None]) -> None:
+        wait = slot - self._now()
+        if wait > _LONG_WAIT:
+            self._sleep(wait - _LONG_WAIT / 2)
+            prepare(_LONG_WAIT / 2)
+            wait = slot - self._now()
+        if wait > 0:
+            self._sleep(wait)
 
     def check_block(self) -> None:
         """Raises Deferred while SuperOffice wants no calls."""
@@ -287,6 +299,40 @@ class RateLimit:
 
     def _now(self) -> float:
         return self._clock() + self._ahead
+
+
+class RateLimits:
+    """The rate limit of each tenant that this process calls; `find_slots` gives a tenant's shared item."""
+
+    def __init__(
+        self,
+        settings: SuperOfficeSettings,
+        find_slots: Callable[[str], Slots] = lambda _tenant: MemorySlots(),
+        *,
+        warn: Callable[[str], None] = lambda _message: None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._find_slots = find_slots
+        self._warn = warn
+        self._clock = clock
+        self._sleep = sleep
+        self._limits: dict[str, RateLimit] = {}
+
+    def find(self, tenant: str) -> RateLimit:
+        """The tenant's limit, the same one each time. One thread at a time may call this."""
+        if tenant not in self._limits:
+            rate = self._settings.calls_per_second
+            self._limits[tenant] = RateLimit(
+                self._find_slots(tenant),
+                rate,
+                rate / self._settings.workers,
+                warn=self._warn,
+                clock=self._clock,
+                sleep=self._sleep,
+            )
+        return self._limits[tenant]
 
 
 class _FixedShare:

@@ -1,4 +1,4 @@
-"""Sends one request: paced, resent at once where that can help, finished by the deadline, and counted."""
+"""Sends one request: within the rate limit, resent at once where that can help, by the deadline, and counted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
 from image_ingest.superoffice.address import get_host
 from image_ingest.superoffice.connection import Connections, Lost, NotConnected, Request, Response, TimedOut
-from image_ingest.superoffice.pacing import Pacer
+from image_ingest.superoffice.rate_limit import RateLimit
+from image_ingest.superoffice.responses import read_retry_after
 from image_ingest.timing import Timing
 
 _MOMENTARY = frozenset({502, 503, 504})
+_BLOCKING = {429: "superoffice.rate-limited", 503: "superoffice.unavailable"}
 _CHANGING = frozenset({"PUT", "DELETE"})
 _USER_AGENT = f"superoffice-image-ingest/{__version__}"
 
@@ -39,12 +41,13 @@ class Transport:
     def __init__(
         self,
         ca_bundle: str | None,
-        pacer: Pacer,
+        limit: RateLimit,
         timing: Timing = Timing(),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._pacer = pacer
+        self._limit = limit
+        self._clock = clock
         self._timing = timing
         self._sleep = sleep
         self._connections = Connections(ca_bundle, timing, clock)
@@ -71,18 +74,44 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     def _exchange(self, request: Request, deadline: Deadline, calls: Calls) -> Response:
+        self._limit.check_block()
         request = replace(request, headers={"User-Agent": _USER_AGENT, **request.headers})
-        with self._pacer.turn(deadline) as turn:
+        call = _Call(self._limit, deadline, self._timing.superoffice_exchange)
+        calls.host, calls.status = get_host(request.url), None
+        try:
             seconds = deadline.bound(self._timing.superoffice_exchange)
-            began = time.monotonic()
-            calls.count += 1
-            calls.host, calls.status = get_host(request.url), None
-            try:
-                response = self._connections.exchange(request, seconds, turn.sent)
-            finally:
-                calls.milliseconds += (time.monotonic() - began) * 1000
-            calls.status = response.status
-            return response
+            response = self._connections.exchange(request, seconds, call.start)
+        finally:
+            calls.count += call.started_at is not None
+            calls.milliseconds += call.measure()
+        calls.status = response.status
+        self._obey_retry_after(response)
+        return response
+
+    def _obey_retry_after(self, response: Response) -> None:
+        seconds = read_retry_after(response, self._clock()) if response.status in _BLOCKING else None
+        if seconds:
+            self._limit.block(seconds, _BLOCKING[response.status])
+
+
+class _Call:
+    """Waits for one call's slot, and measures what follows."""
+
+    def __init__(self, limit: RateLimit, deadline: Deadline, seconds: float) -> None:
+        self._limit = limit
+        self._deadline = deadline
+        self._seconds = seconds
+        self.started_at: float | None = None
+
+    def start(self, prepare: Callable[[float], None]) -> float:
+        """Returns when the request must be sent: the seconds until its response must be complete."""
+        self._limit.await_slot(self._deadline, prepare)
+        self.started_at = time.monotonic()
+        return self._deadline.bound(self._seconds)
+
+    def measure(self) -> float:
+        """Milliseconds since the start; 0 if there was none."""
+        return 0 if self.started_at is None else (time.monotonic() - self.started_at) * 1000
 
 
 def _build_unavailable(request: Request, failure: Exception) -> Deferred:

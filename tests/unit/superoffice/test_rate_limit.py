@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.rate_limit import (
-    CLOCK_SPREAD,
-    MemorySlots,
-    Rate,
-    RateLimit,
-    SlotItem,
-    SlotRequest,
-    Slots,
-)
+from image_ingest.superoffice import MemorySlots, RateLimit, SlotItem, SlotRequest, Slots
+from image_ingest.superoffice.rate_limit import CLOCK_SPREAD, Rate
 from tests.simulation.virtual import Task
 
 BEGINNING = 1_791_200_000.0
