@@ -127,7 +127,7 @@ class Rate:
 
     @classmethod
     def of(cls, calls_per_second: float) -> Rate:
-        """Any second holds at most `calls_per_second` + 2 starts, up to 10 a second with the clocks' full spread.
+        """Any second holds at most `calls_per_second`, rounded up, + 2 starts; up to 10 a second even if clocks differ.
 
         The spread and the tolerance shift starts, so a second can hold the slots of a span that is longer by both.
         """
@@ -231,12 +231,13 @@ class RateLimit:
     def _take_shared(self, deadline: Deadline, slack: float) -> float:
         """The write that is tried first is a guess; the item then says which one it must be.
 
-        After a lost response the write is sent once more; a slot that the first one took stays unused.
+        `earliest` stays the same for all of them, and the next free slot only becomes later, so the third write at the
+        latest takes a slot. After a lost response a write is sent once more; a slot that the first one took stays unused.
         """
-        append = self._appended or self._next_slot > self._now() + self._lead
+        request = self._request(deadline, slack)
+        append = self._appended or self._next_slot >= request.earliest
         lost = False
         while True:
-            request = self._request(deadline, slack)
             try:
                 taken, before = self._write(request, append=append)
             except Deferred as failure:
@@ -244,16 +245,16 @@ class RateLimit:
                     raise
                 lost = True
                 continue
-            lost = False
             if taken:
                 slot = before.next_slot if append else request.fresh
                 self._appended, self._next_slot = append, slot + request.gap
                 return slot
             self._refuse_blocked(before)
-            request = self._request(deadline, slack)
-            append = before.next_slot >= request.earliest
+            append, lost = before.next_slot >= request.earliest, False
             if append and before.next_slot > request.latest:
                 raise _out_of_time()
+            now = self._now()
+            request = replace(request, now=now, fresh=max(request.fresh, now + self._lead))
 
     def _write(self, request: SlotRequest, *, append: bool) -> tuple[bool, SlotItem]:
         taken, before = (self._slots.append if append else self._slots.restart)(request)

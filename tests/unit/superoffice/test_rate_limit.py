@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tests.simulation.virtual import Task
 
 BEGINNING = 1_791_200_000.0
 HOURS = 7200.0
+MOST_STEPS = 20_000
 
 
 def most_in_any_second(times: list[float]) -> int:
@@ -52,7 +54,10 @@ class Simulation:
         self._at(self.now + seconds, effect)
 
     def run(self) -> None:
-        while self._due:
+        for step in count():
+            if not self._due:
+                return
+            assert step < MOST_STEPS, "a worker never starts its call"
             self.now, _, due = heapq.heappop(self._due)
             if not isinstance(due, Task):
                 due()
@@ -168,7 +173,7 @@ workers_of_any_kind = st.builds(
 def test_no_second_holds_more_than_the_limit_and_two(workers: list[Worker], rate: float) -> None:
     starts = run(workers, rate)
     assert sum(map(len, starts)) == sum(worker.calls for worker in workers)
-    assert most_in_any_second(join(starts)) <= rate + 2
+    assert most_in_any_second(join(starts)) <= math.ceil(rate) + 2
 
 
 @pytest.mark.parametrize("late", [0.0, 0.024, 0.03, 0.1, 0.3])
