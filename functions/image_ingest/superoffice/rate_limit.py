@@ -211,8 +211,8 @@ class RateLimit:
         try:
             _, before = self._slots.block(until, code, self._now())
             self._learn(before)
-        except Deferred as failure:
-            self._use_share(failure)
+        except Deferred as failure:  # this process knows of the block, and the others will be told by SuperOffice
+            self._warn(f"Other workers were not told to pause calls. {failure.message}")
 
     def _take_slot(self, deadline: Deadline, slack: float) -> float:
         if self._clock() < self._share_until:
@@ -232,7 +232,7 @@ class RateLimit:
         """The write that is tried first is a guess; the item then says which one it must be.
 
         `earliest` stays the same for all of them, and the next free slot only becomes later, so the third write at the
-        latest takes a slot. After a lost response a write is sent once more; a slot that the first one took stays unused.
+        latest takes a slot. A write whose response was lost is sent once more. A slot that it had taken stays unused.
         """
         request = self._request(deadline, slack)
         append = self._appended or self._next_slot >= request.earliest
