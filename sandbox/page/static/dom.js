@@ -71,8 +71,12 @@ export function handleClick(action) {
   };
 }
 
+/** "for person 1", for the end of a name. */
+export function formatPurpose(target) {
+  return target ? `for ${formatTarget(target)}` : "without a target";
+}
+
 export function formatTarget(target) {
-  if (!target) return "no target";
   const [type, id] = target.split("#");
   return `${type} ${id}`;
 }

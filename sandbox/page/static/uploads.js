@@ -1,6 +1,18 @@
 // The uploads, the waiting messages and the dead letters.
 
-import { formatCount, formatTime, handleClick, h, icon, post, formatSeconds, setText, sync, formatTarget, countDown } from "./dom.js";
+import {
+  countDown,
+  formatCount,
+  formatPurpose,
+  formatSeconds,
+  formatTime,
+  h,
+  handleClick,
+  icon,
+  post,
+  setText,
+  sync,
+} from "./dom.js";
 import { compare } from "./records.js";
 
 const STATIONS = ["bucket", "queue", "function", "superoffice", "end"];
@@ -83,7 +95,7 @@ function updateUpload(element, upload) {
   element.dataset.state = upload.state;
   element.querySelector(".thumb").upload = upload;
   setText(element.querySelector("b"), upload.key);
-  setText(element.querySelector(".name span"), upload.target_known ? `for ${formatTarget(upload.target)}` : "");
+  setText(element.querySelector(".name span"), upload.target_known ? formatPurpose(upload.target) : "");
   setText(element.querySelector(".state span"), sentence(upload));
   const next = element.querySelector("time");
   if (upload.next_attempt) countDown(next, upload.next_attempt);
@@ -144,7 +156,7 @@ function announce(uploads) {
     if (before === upload.state) continue;
     told.set(upload.id, upload.state);
     if (before && !["queued", "working"].includes(upload.state))
-      news.push(`${upload.key} for ${formatTarget(upload.target)}: ${sentence(upload)}.`);
+      news.push(`${upload.key} ${formatPurpose(upload.target)}: ${sentence(upload)}.`);
   }
   const shown = new Set(uploads.map((upload) => upload.id));
   for (const id of told.keys()) if (!shown.has(id)) told.delete(id);
@@ -182,7 +194,7 @@ function createLetter(letter) {
 
 function updateLetter(element, letter) {
   setText(element.querySelector("b"), letter.key ?? "not an upload");
-  setText(element.querySelector(".name span"), letter.key ? `for ${formatTarget(letter.target)}` : "");
+  setText(element.querySelector(".name span"), letter.key ? formatPurpose(letter.target) : "");
   setText(element.querySelector("code"), letter.code ?? "moved by the queue");
   setText(element.querySelector(".message"), letter.message ?? "");
   setText(element.querySelector(".advice"), letter.advice);

@@ -70,7 +70,7 @@ def dropzone(page: Page) -> Locator:
 
 
 def upload_of(page: Page, name: str) -> Locator:
-    return page.get_by_role("region", name="Uploads").get_by_role("listitem").filter(has_text=f"{name} for ").first
+    return page.get_by_role("region", name="Uploads").get_by_role("listitem").filter(has_text=name).first
 
 
 def card_of(page: Page, record: str) -> Locator:
@@ -105,6 +105,8 @@ def test_the_album_looks_right_in_both_themes_and_on_a_phone(browser: Browser, u
     for theme in themes:
         with visit(browser, url, theme) as page:
             expect(card_of(page, "product 1").locator(".frame img")).to_be_visible()
+            expect(page.locator(".thumb img")).to_have_count(6)
+            page.wait_for_function("[...document.querySelectorAll('.frame img')].every((image) => image.naturalWidth)")
             assert faint_texts(page) == []
             keep_screenshot(page, theme, tmp_path)
     with visit(browser, url, width=360) as page:
@@ -280,7 +282,7 @@ def test_with_120_uploads_every_statement_is_true_and_the_newest_is_in_view(
     put_many(exports, range(301, 420))
     newest = upload_of(page, "many/419.png")
     expect(newest).to_be_in_viewport()
-    expect(newest).not_to_contain_text("no target")
+    expect(newest).not_to_contain_text("without a target")
     expect(newest).to_have_attribute("data-state", "stored", timeout=2 * SETTLES)
     moving = page.locator("#uploads > :is([data-state=queued], [data-state=working])")
     expect(moving).to_have_count(0, timeout=2 * SETTLES)
