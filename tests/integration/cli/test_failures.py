@@ -77,7 +77,7 @@ def test_reading_dead_letters_removes_none_and_predicts_each(sandbox: CliSandbox
     assert sandbox.dead_letters() == 7
     groups: dict[str | None, Any] = {group["code"]: group for group in run.data["groups"]}
     assert groups["superoffice.forbidden"]["count"] == 2
-    assert "right" in groups["superoffice.forbidden"]["advice"]
+    assert "permission" in groups["superoffice.forbidden"]["advice"]
     assert groups[None]["count"] == 1
     predicted = _predicted(run)
     assert predicted["f/bad.txt"]["code"] == "image.unsupported-format"
