@@ -1,7 +1,7 @@
 """A soak test: 200 uploads for 50 targets arrive while SuperOffice fails in six ways.
 
 `MINUTES=5 python -m sandbox.soak` prints the result. The deployed function runs; only its waits are shorter than in
-production (see _LAUNCHER), because waiting for a real outage to pass would take hours.
+production (see sandbox/short_waits.py), because waiting for a real outage to pass would take hours.
 """
 
 from __future__ import annotations
@@ -11,49 +11,19 @@ import os
 import random
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image
 
 from image_ingest.target import ENTITY_TYPES, Target
-from sandbox.aws import TEMPLATE, DeployedStack, EmbeddedAws, Monitor, start_aws, zip_function
+from sandbox.aws import DeployedStack, EmbeddedAws, Monitor, start_aws
+from sandbox.short_waits import DESCRIPTION, deploy_with_short_waits
 from sandbox.superoffice import StandIn, prepare_keys
 
 UPLOADS, TARGETS = 200, 50
 DRAIN_SECONDS = 240.0
 _LATE = 4.0  # seconds: longer than the function waits for a response here, and shorter than its lease
-_NAME = "soak_launcher"
-_LAUNCHER = """\
-\"\"\"The unchanged function with shorter waits. Only the soak test deploys this file.\"\"\"
-import os
-from functools import cache
-
-from image_ingest.app import handle_event
-from image_ingest.timing import Timing
-from image_ingest.worker import build_worker
-
-TIMING = Timing(first_back_off=1, longest_back_off=6, lease_margin=6, superoffice_exchange=3)
-
-
-@cache
-def get_worker():
-    return build_worker(os.environ, TIMING)
-
-
-def lambda_handler(event, context):
-    return handle_event(get_worker(), event, context)
-"""
-_SHORTER = (
-    ("Handler: image_ingest.app.lambda_handler", f"Handler: {_NAME}.lambda_handler"),
-    ("Timeout: 120", "Timeout: 15"),
-    ("VisibilityTimeout: 720", "VisibilityTimeout: 90"),
-)
-_NOTE = (
-    "Waits are shorter than in production: back-off 1 to 6 s (30 s to 6 h), "
-    "a call to SuperOffice 3 s (30 s), an invocation 15 s (120 s), lease margin 6 s (30 s)."
-)
 
 
 @dataclass(frozen=True)
@@ -80,7 +50,7 @@ class SoakResult:
         return "\n".join(
             [
                 f"{self.uploads} uploads for {self.targets} targets in {self.seconds:.0f} s. Faults: {happened}.",
-                _NOTE,
+                DESCRIPTION,
                 f"{self.puts} PUTs arrived at SuperOffice, which stored {self.pictures} pictures.",
                 f"{self.newest_shown} of {self.targets} targets show their newest upload, as the ledger says.",
                 f"{self.on_queue} messages left on the queue, {self.dead_letters} dead letters.",
@@ -94,7 +64,7 @@ def soak(
 ) -> SoakResult:
     """Deploys, sends the uploads over `seconds` while SuperOffice fails, and waits until nothing is left to do."""
     began = time.monotonic()
-    stack = _deploy(aws)
+    stack = deploy_with_short_waits(aws, "soak", {"SuperOfficeCallsPerSecond": "1000", "MaxAttempts": "1000"})
     stack.put_secret(superoffice.secret("system_user"))
     faults = _FaultSequence(superoffice)
     newest = _send_uploads(stack, faults, seconds, uploads, targets)
@@ -144,22 +114,6 @@ class _FaultSequence:
         """Ends all faults."""
         self._superoffice.up()
         self._superoffice.clear_faults()
-
-
-def _deploy(aws: EmbeddedAws) -> DeployedStack:
-    template = TEMPLATE.read_text()
-    for text, shorter in _SHORTER:
-        assert template.count(text) == 1, f"the template should have once: {text}"
-        template = template.replace(text, shorter)
-    parameters = {"SuperOfficeCallsPerSecond": "1000", "MaxAttempts": "1000"}
-    stack = aws.deploy(parameters, template=template, stack_name="soak")
-    package = io.BytesIO(zip_function())
-    with zipfile.ZipFile(package, "a") as archive:
-        archive.writestr(f"{_NAME}.py", _LAUNCHER)
-    aws.client("lambda").update_function_code(
-        FunctionName=stack.outputs["ImageIngestFunctionName"], ZipFile=package.getvalue()
-    )
-    return stack
 
 
 def _send_uploads(
