@@ -15,7 +15,8 @@ LAYERS: tuple[set[str], ...] = (
     {"app"},
     {"worker", "predict"},
     {"ingest", "report"},
-    {"events", "picture", "ledger", "superoffice"},
+    {"events", "picture", "ledger"},
+    {"superoffice"},
     {"aws"},
     {"upload", "settings", "outcome", "deadline", "target", "timing", "errors", "architecture"},
 )
