@@ -175,7 +175,7 @@ class Ingest:
     def _store_claimed(self, obj: StoredObject, tenant: str, claim: UploadClaim, attempt: UploadAttempt) -> None:
         if claim.crashes >= self._crash_limit:
             raise Rejected("worker.crashed", f"The worker crashed {claim.crashes} times while it handled this upload.")
-        settings = choose_picture_settings(claim.target, self._settings.picture)
+        settings = choose_picture_settings(claim.target, self._settings)
         check_readable(obj, self._settings)
         with closing(self._prepare()) as preparation:
             if claim.stored is None or not self._settings.skip_unchanged:
@@ -278,16 +278,17 @@ def check_readable(obj: StoredObject, settings: Settings) -> None:
         raise Rejected("object.archived", ARCHIVED)
 
 
-def choose_picture_settings(target: Target, settings: PictureSettings) -> PictureSettings:
-    """The settings, kept within the bounds that SuperOffice sets for products."""
-    if target.entity_type != "product":
-        return settings
-    width, height = min(settings.max_width, _PRODUCT_BOUND), min(settings.max_height, _PRODUCT_BOUND)
-    return replace(settings, max_width=width, max_height=height)
+def choose_picture_settings(target: Target, settings: Settings) -> PictureSettings:
+    """The settings for this entity type, kept within the bounds that SuperOffice sets for products."""
+    default = settings.picture.max_width, settings.picture.max_height
+    bounds = settings.image_bounds.get(target.entity_type, default)
+    most = _PRODUCT_BOUND if target.entity_type == "product" else max(bounds)
+    return replace(settings.picture, max_width=min(bounds[0], most), max_height=min(bounds[1], most))
 
 
 def _describe(settings: PictureSettings) -> str:
-    return f"{settings.max_width}x{settings.max_height} {settings.fit} q{settings.jpeg_quality}"
+    fit = f"{settings.fit} {settings.crop}" if (settings.fit, settings.crop) == ("cover", "attention") else settings.fit
+    return f"{settings.max_width}x{settings.max_height} {fit} q{settings.jpeg_quality}"
 
 
 def _make_picture(preparation: Preparation, settings: PictureSettings, attempt: UploadAttempt) -> Picture:

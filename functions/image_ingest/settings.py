@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
+
+if TYPE_CHECKING:
+    from image_ingest.target import EntityType
 
 Fit = Literal["contain", "cover"]
+Crop = Literal["centre", "attention"]
 UploadEncoding = Literal["raw", "multipart"]
 
 MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"  # set by Lambda, in MiB
 DEFAULT_MEMORY_MIB = 1024  # outside Lambda
 _T = TypeVar("_T")
 
+_MOST_PIXELS = 16_384
+_BOUNDS = re.compile(r"([a-z]+)=([0-9]{1,5})x([0-9]{1,5})", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -32,6 +38,7 @@ class PictureSettings:
     max_width: int = 1024
     max_height: int = 1024
     fit: Fit = "contain"
+    crop: Crop = "centre"
     jpeg_quality: int = 85
     max_source_pixels: int = 100_000_000
     function_memory: int = DEFAULT_MEMORY_MIB * 2**20  # bytes
@@ -60,6 +67,7 @@ class Settings:
     dead_letter_queue_url: str
     max_attempts: int
     max_source_bytes: int
+    image_bounds: Mapping[EntityType, tuple[int, int]]
     skip_unchanged: bool
     target_key_pattern: re.Pattern[str] | None
     picture: PictureSettings
@@ -75,12 +83,14 @@ class Settings:
             dead_letter_queue_url=read.text("DEAD_LETTER_QUEUE_URL"),
             max_attempts=read.integer("MAX_ATTEMPTS", 20, 1, 1000),
             max_source_bytes=read.integer("IMAGE_MAX_SOURCE_BYTES", 52_428_800, 1, 5 * 2**40),
+            image_bounds=read.bounds("IMAGE_BOUNDS"),
             skip_unchanged=read.choice("SKIP_UNCHANGED", ("false", "true")) == "true",
             target_key_pattern=read.key_pattern("TARGET_KEY_PATTERN"),
             picture=PictureSettings(
-                max_width=read.integer("IMAGE_MAX_WIDTH", 1024, 1, 16_384),
-                max_height=read.integer("IMAGE_MAX_HEIGHT", 1024, 1, 16_384),
+                max_width=read.integer("IMAGE_MAX_WIDTH", 1024, 1, _MOST_PIXELS),
+                max_height=read.integer("IMAGE_MAX_HEIGHT", 1024, 1, _MOST_PIXELS),
                 fit=cast("Fit", read.choice("IMAGE_FIT", ("contain", "cover"))),
+                crop=cast("Crop", read.choice("IMAGE_CROP", ("centre", "attention"))),
                 jpeg_quality=read.integer("IMAGE_JPEG_QUALITY", 85, 1, 95),
                 max_source_pixels=read.integer("IMAGE_MAX_SOURCE_PIXELS", 100_000_000, 1, 2**31 - 1),
                 function_memory=2**20 * read.integer(MEMORY_VARIABLE, DEFAULT_MEMORY_MIB, 1, 1_000_000),
@@ -153,6 +163,24 @@ class _Reader:
             return value
 
         return self._parsed(name, None, parse)
+
+    def bounds(self, name: str) -> Mapping[EntityType, tuple[int, int]]:
+        def parse(value: str) -> Mapping[EntityType, tuple[int, int]]:
+            from image_ingest.target import ENTITY_TYPES
+
+            found: dict[EntityType, tuple[int, int]] = {}
+            for part in re.split(r"[\s,]+", value.strip(" ,")):
+                match = _BOUNDS.fullmatch(part)
+                name, sizes = (match[1].lower(), (int(match[2]), int(match[3]))) if match else ("", (0, 0))
+                if name not in ENTITY_TYPES or name in found or not all(1 <= size <= _MOST_PIXELS for size in sizes):
+                    raise ValueError(
+                        f"must name {', '.join(ENTITY_TYPES)} at most once each, with a width and a height from 1 to "
+                        f"{_MOST_PIXELS}, such as person=600x600 product=130x180"
+                    )
+                found[cast("EntityType", name)] = sizes
+            return found
+
+        return self._parsed(name, {}, parse)
 
     def key_pattern(self, name: str) -> re.Pattern[str] | None:
         def parse(value: str) -> re.Pattern[str] | None:

@@ -30,6 +30,11 @@ def is_sideways(orientation: int) -> bool:
     return orientation >= 5
 
 
+def is_reversed(orientation: int, along: int) -> bool:
+    """Whether turning upright reverses the picture's width (`along` 0) or height (1), as it is stored."""
+    return orientation in ((2, 3, 7, 8), (3, 4, 6, 7))[along]
+
+
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     """The picture as people see it."""
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image

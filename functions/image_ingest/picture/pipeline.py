@@ -10,6 +10,7 @@ from io import BytesIO
 from PIL import Image, ImageCms
 
 from image_ingest.errors import Rejected
+from image_ingest.picture.attention import move_crop
 from image_ingest.picture.colour import convert_to_srgb
 from image_ingest.picture.encoding import encode_jpeg, encode_png, reduce_to_palette
 from image_ingest.picture.formats import Source, open_image
@@ -121,7 +122,10 @@ def _load(source: Source, source_format: str, settings: PictureSettings, memory:
     if factor == 1:
         size = image.size  # a decoder may learn it, and the orientation, only now
         check_pixels(size, settings.max_source_pixels)
-    return _Decoded(image, _plan(image, size, settings).shrink(factor), factor)
+    goal = _plan(image, size, settings).shrink(factor)
+    if settings.fit == "cover" and settings.crop == "attention":
+        goal = move_crop(goal, image, read_orientation(image))
+    return _Decoded(image, goal, factor)
 
 
 def _plan(image: Image.Image, size: tuple[int, int], settings: PictureSettings) -> Plan:
