@@ -1,7 +1,7 @@
 """Builds what Lambda runs: hash-locked packages for the right processor, pruned, with bytecode; for `sam build` and CI.
 
 python3 layers/build.py function|layer FOLDER    builds into an empty folder
-python3 layers/build.py lock                     writes the lock files anew from the requirements files
+python3 layers/build.py lock                     writes the lock files again from the requirements files
 python3 layers/build.py python                   says which interpreter of the runtime's version this machine has
 """
 

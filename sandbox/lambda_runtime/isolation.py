@@ -11,7 +11,7 @@ from pathlib import Path
 from sandbox.lambda_runtime.build import Built
 from tools.commands import Unavailable
 
-_OWN = ("proc", "dev", "tmp", "opt", "var", "sys", "run")  # made anew, not taken from this machine
+_OWN = ("proc", "dev", "tmp", "opt", "var", "sys", "run")  # created for it, not taken from this machine
 
 
 @dataclass(frozen=True)

@@ -72,16 +72,16 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def visit(browser: Browser, url: str, theme: Theme = "light", width: int = 1360) -> Iterator[Page]:
     """The page as a new visitor sees it. Fails if it complains in the console, or wants something from elsewhere."""
-    troubles: list[str] = []
+    complaints: list[str] = []
     with browser.new_context(viewport={"width": width, "height": 1060}, color_scheme=theme) as context:
         page = context.new_page()
-        page.on("console", lambda line: troubles.append(line.text) if line.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith(url) else troubles.append(request.url))
-        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        page.on("console", lambda line: complaints.append(line.text) if line.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: None if request.url.startswith(url) else complaints.append(request.url))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.goto(url)
         yield page
-        assert troubles == []
+        assert complaints == []
 
 
 def drop(page: Page, on: Locator, paths: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""How a call to the outside goes wrong: before it, after it, without a word, or too late."""
+"""How a call to another service fails: before it, after it, without a response, or too late."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 FINE = "fine"
 DIES = "dies before"
 DIES_AFTER = "dies after"
-REFUSED = "refused"  # the other side says no, and has done nothing
-LOST = "answer lost"  # it was done, and nobody heard of it
-TWICE = "sent twice"  # the client's own retry after a lost answer
-LATE = "arrives late"  # the caller gave up; it is done all the same, some time later
+REFUSED = "refused"  # the service refuses and has done nothing
+LOST = "answer lost"  # it was carried out, and the response was lost
+TWICE = "sent twice"  # the client's own retry after a lost response
+LATE = "arrives late"  # the caller gave up; it is carried out later all the same
 NEVER = "never arrives"
 DIES_LATE = "dies, arrives late"
 
