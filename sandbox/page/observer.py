@@ -136,7 +136,8 @@ class Observer:
         uploads = self._tracker.describe_uploads(now)
         if reading:
             self._read_ledger(lines, uploads)
-        hidden = [self._describe_hidden(m, now) for m in ingest.messages if not m.visible and m.upload]
+        held = [m for m in ingest.messages if not m.visible and not self._tracker.is_finished(m)]
+        hidden = [self._describe_hidden(message, now) for message in held if message.upload]
         waiting = [message for message in hidden if message["why"] != "working"]
         working = len(hidden) - len(waiting)
         moving = any(upload["state"] in ("queued", "working") for upload in uploads)

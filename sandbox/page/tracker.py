@@ -59,6 +59,7 @@ class UploadTracker:
         self._waiting: Mapping[str, list[QueuedMessage]] = {}
         self._puts: dict[str, deque[ImagePut]] = {}
         self._lines_of: dict[str, int] = {}
+        self._outcome_of: dict[str, str] = {}  # a message's newest
         self._taken: dict[tuple[str, int], float] = {}
         self._total = 0
         self._outcomes: Counter[str] = Counter()  # of the newest attempts
@@ -82,6 +83,7 @@ class UploadTracker:
         for put in puts:
             self._puts.setdefault(put.target, deque(maxlen=_PUTS)).append(put)
         _forget_oldest(self._lines_of, _MESSAGES)
+        _forget_oldest(self._outcome_of, _MESSAGES)
         _forget_oldest(self._taken, _MESSAGES)
         _forget_oldest(self._puts, TRACKED)
         _forget_oldest(self._uploads, TRACKED)
@@ -114,6 +116,10 @@ class UploadTracker:
         """Whether its last attempt has ended, so that the message is only hidden until the next."""
         return not message.visible and 0 < message.receives <= self._lines_of.get(message.id, 0)
 
+    def is_finished(self, message: QueuedMessage) -> bool:
+        """Whether its last attempt settled the upload, so that the queue is about to delete it."""
+        return self.is_deferred(message) and self._outcome_of.get(message.id) != "deferred"
+
     def has_crashed(self, message: QueuedMessage, now: float) -> bool:
         """Whether the worker that received it was killed or has been silent for too long."""
         taken = self._taken.get((message.id, message.receives))
@@ -133,6 +139,7 @@ class UploadTracker:
 
     def _add_line(self, line: LogLine) -> None:
         self._lines_of[line.message_id] = self._lines_of.get(line.message_id, 0) + 1
+        self._outcome_of[line.message_id] = line.outcome
         if line.version and line.key:
             upload = self._find_or_add(line.version, line.key, line.at)
             if upload.last is not None:

@@ -66,6 +66,14 @@ def test_a_copy_that_is_stored_settles_the_upload_while_its_message_still_waits(
     assert tracker.is_done("v1")
 
 
+def test_a_message_that_is_about_to_be_deleted_does_not_wait() -> None:
+    tracker = UploadTracker()
+    tracker.observe([message(1)], [line("stored", NOW)], [], NOW)
+    assert tracker.is_finished(message(1))
+    tracker.observe([message(1, name="m2")], [line("deferred", NOW, name="m2", code="target.busy")], [], NOW)
+    assert not tracker.is_finished(message(1, name="m2"))
+
+
 def test_a_worker_is_dead_when_it_was_killed_or_was_silent_for_longer_than_lambda_lets_it_live() -> None:
     tracker = UploadTracker()
     tracker.observe([message(1)], [], [], NOW)
