@@ -150,9 +150,12 @@ class Stack:
     def crm(self) -> Crm:
         """SuperOffice, with the stack's own credential and within the stack's rate limit."""
         secret = SecretSource(self.client("secretsmanager"), self.secret_id)
-        settings = self.settings.superoffice
-        limits = RateLimits(settings, lambda tenant: TableSlots(self.table, tenant), warn=print_note)
-        return Crm(SuperOffice(settings, secret, limits=limits, warn=print_note))
+        return Crm(SuperOffice(self.settings.superoffice, secret, limits=self.rate_limits, warn=print_note))
+
+    @cached_property
+    def rate_limits(self) -> RateLimits:
+        """The rate limits that this command line shares with the stack's function."""
+        return RateLimits(self.settings.superoffice, lambda tenant: TableSlots(self.table, tenant), warn=print_note)
 
     @property
     def is_emulator(self) -> bool:

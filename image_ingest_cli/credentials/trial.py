@@ -13,7 +13,8 @@ _NOT_STORED = "Nothing was stored. To store the secret without this check, use -
 
 def try_secret(stack: Stack, text: str) -> None:
     """Logs in with the secret and reads who it stands for. Raises CommandError if SuperOffice does not accept it."""
-    client = SuperOffice(stack.settings.superoffice, SecretSource(_Candidate(text), "to be stored"), warn=_ignore)
+    source = SecretSource(_Candidate(text), "to be stored")
+    client = SuperOffice(stack.settings.superoffice, source, limits=stack.rate_limits, warn=_ignore)
     try:
         response = Crm(client).get_principal()
     except Deferred as failure:
