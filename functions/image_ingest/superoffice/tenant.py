@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
-from image_ingest.superoffice.address import get_host, is_loopback, is_online, parse_api_address
+from image_ingest.superoffice.address import get_host, is_online, parse_api_address
 from image_ingest.superoffice.connection import Request
 from image_ingest.superoffice.responses import build_unexpected, parse_timestamp, read_service_object
 from image_ingest.superoffice.secret_schema import Secret
@@ -97,7 +97,7 @@ class Tenant:
             raise build_unexpected("state service", f"names an API address that {problem}") from None
         host, login_url = get_host(address), self._secret.login_url
         own = login_url is not None and host == get_host(login_url)
-        if not own and (not is_online(host) or is_loopback(host)):
+        if not own and not is_online(host):
             raise build_unexpected(
                 "state service", f"names an API address outside superoffice.com ({host}), which was not used"
             )

@@ -130,6 +130,17 @@ def test_a_failed_renewal_is_not_repeated_for_every_upload(so: StandIn) -> None:
     assert so.authentications == 3
 
 
+def test_a_credential_that_was_accepted_since_is_renewed_again(so: StandIn) -> None:
+    worker = worker_of(so, "refresh_token")
+    so.fail(times=2, status=403, body=ERROR, headers=JSON)
+    with pytest.raises(Rejected):
+        worker.put()
+    worker.put()
+    so.expire_credentials()
+    worker.put()
+    assert so.authentications == 3
+
+
 def test_a_ticket_is_valid_for_six_hours_after_its_last_use(so: StandIn) -> None:
     worker = worker_of(so, "system_user")
     worker.put()

@@ -292,6 +292,9 @@ def test_a_huge_body_is_read_only_in_part(so: StandIn) -> None:
     huge = deferred_by(worker_of(so))
     assert (huge.code, huge.in_doubt) == ("superoffice.unexpected-answer", False)
 
+    so.fail(body=b"59" + b" " * 70_000)
+    assert deferred_by(worker_of(so)).code == "superoffice.unexpected-answer"
+
     def begin_only(connection: socket.socket, over: threading.Event) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"9" * 70_000)

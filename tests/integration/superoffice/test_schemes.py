@@ -75,6 +75,13 @@ def test_each_scheme_sends_its_own_headers_only(so: StandIn, auth: str, scheme: 
     assert headers.keys() & {"So-Apptoken", "Cookie", "X-Xsrf-Token"} == others
 
 
+def test_a_ticket_without_app_token_sends_none(so: StandIn) -> None:
+    secret = so.secret("ticket", online=False)
+    del secret["app_token"]
+    Worker(secret).put()
+    assert "So-Apptoken" not in so.calls[-1].headers
+
+
 def test_headers_that_are_not_set_are_not_sent(so: StandIn) -> None:
     worker_of(so).put()
     sent = so.calls[-1].headers.keys()

@@ -170,7 +170,14 @@ def test_keys_of_other_kinds_are_skipped(so: StandIn) -> None:
     worker_of(so, "system_user").put()
 
 
-@pytest.mark.parametrize("body", ["{}", '{"keys": []}', '{"keys": 5}', '{"keys": [{"kty": "EC"}]}', "<html></html>"])
+ENCRYPTION_KEY = json.dumps(
+    {"keys": [{**jwt.algorithms.RSAAlgorithm.to_jwk(get_rsa_key("key-2").public_key(), as_dict=True), "use": "enc"}]}
+)
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", '{"keys": []}', '{"keys": 5}', '{"keys": [{"kty": "EC"}]}', ENCRYPTION_KEY, "<html></html>"]
+)
 def test_a_key_service_without_keys(so: StandIn, body: str) -> None:
     so.fail(path="/jwks", body=body)
     assert deferred_by(worker_of(so, "system_user")).code == "superoffice.unexpected-answer"

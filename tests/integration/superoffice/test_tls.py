@@ -41,10 +41,20 @@ def test_a_private_authority_is_trusted_by_ca_bundle(so: StandIn, auth: str) -> 
 
 
 @pytest.mark.parametrize("ca_bundle", [None, get_certificate().ca_pem])
-def test_verification_is_always_on_strict_form_only_without_an_own_authority(ca_bundle: str | None) -> None:
+def test_verification_is_always_on_and_strict_unless_an_authority_is_given(
+    ca_bundle: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_strict_context() -> ssl.SSLContext:
+        """As Python 3.13 does."""
+        strict = create_default_context()
+        strict.verify_flags |= ssl.VERIFY_X509_STRICT
+        return strict
+
+    create_default_context = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", create_strict_context)
     context = create_tls_context(ca_bundle)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
-    assert not (ca_bundle and context.verify_flags & ssl.VERIFY_X509_STRICT)
+    assert bool(context.verify_flags & ssl.VERIFY_X509_STRICT) == (ca_bundle is None)
 
 
 @pytest.mark.parametrize("variable", [None, *BUNDLE_VARIABLES])

@@ -53,5 +53,19 @@ def test_a_use_renews_a_sliding_credential_only_and_the_current_one_only() -> No
         assert login.given == logins
 
 
+def test_a_late_use_of_an_older_credential_does_not_renew_the_current_one() -> None:
+    login = Login(slides=True)
+    source = CredentialSource(login, Timing(), login.clock)
+    attempt = (Deadline(10), Calls())
+    old = source.get(*attempt)
+    source.note_refused(old)
+    source.get(*attempt)
+    login.now = 90
+    source.note_accepted(old)
+    login.now = 100
+    source.get(*attempt)
+    assert login.given == 3
+
+
 def test_a_credential_is_not_shown() -> None:
     assert "5ecret" not in repr(Credential({"Authorization": "Bearer 5ecret"}))

@@ -175,6 +175,8 @@ def test_base_urls_are_normalised(given: str, kept: str) -> None:
         "https://crm.example.com\\@evil.example/api",
         "https://crm.example.com/api?x=1",
         "https://crm.example.com/api#x",
+        "https://crm.example.com/api?",
+        "https://crm.example.com/api#",
         "https://crm.example.com:port/api",
         "https://crm.example.com:99999/api",
         "https://crm example.com/api",
