@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.superoffice import ApiRequest, Calls, Response, Secret, SuperOffice, describe_response
+from image_ingest.superoffice import ApiRequest, Calls, ImageInfo, Response, Secret, SuperOffice, describe_response
 from image_ingest.target import EntityType, Target
 from image_ingest_cli.errors import CommandError
 
@@ -117,6 +117,10 @@ class Crm:
         if entity.get("Department"):
             names += (f"{entity.get('Name')} {entity['Department']}",)
         return Record(target, tuple(filter(None, names)))
+
+    def image_info(self, target: Target) -> ImageInfo | None:
+        """What SuperOffice says of the picture that the record shows; None if there is none."""
+        return self._client.image_info(target, _deadline(), Calls())
 
     def has_picture(self, target: Target) -> bool:
         """Whether the record shows a picture, whoever stored it."""

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = "3.13"  # of template.yaml; bytecode is good for this version only
 MACHINES = {"x86_64": ("x86_64", 62), "arm64": ("aarch64", 183)}  # Lambda's name: the wheels' name, ELF's e_machine
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")  # Amazon Linux 2023 has glibc 2.34
-SERVICES = frozenset({"dynamodb", "s3", "secretsmanager", "sqs"})  # the AWS clients that the function makes
+SERVICES = frozenset({"dynamodb", "events", "s3", "secretsmanager", "sqs"})  # the AWS clients that the function makes
 SERVICE_FILES = ("service-2.", "endpoint-rule-set-1.")
 INSTALLATION_FILES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # true of pip's folder, not of this one
 

@@ -1,4 +1,4 @@
-"""Any event shape to uploads, and an upload back to an S3 notification."""
+"""Any event shape to uploads and removals, and each of these back to an S3 notification."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote_plus, unquote, unquote_plus
 
-from image_ingest.upload import Upload
+from image_ingest.upload import Removal, Upload
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _SEQUENCER = re.compile(r"[0-9A-Fa-f]{1,64}")
 _MAX_KEY_BYTES = 1024
 _MAX_FIELD = 1024
 
+_RECORD_KINDS = frozenset({"ObjectCreated", "ObjectRemoved", "LifecycleExpiration"})
+_EVENTBRIDGE_NAMES = frozenset({"Object Created", "Object Deleted"})
+_DELETIONS = {"Delete Marker Created": "DeleteMarkerCreated"}  # EventBridge's deletion-type → the end of S3's eventName
+
 UNRECOGNISED = "This is not an S3 notification, an EventBridge event or an S3 Batch Operations task."
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """An event that is known and asks for nothing."""
+    """An event that is known and requests nothing."""
 
     reason: str
     bucket: str | None = None
@@ -36,7 +40,7 @@ class Unrecognised:
     body: str = field(repr=False)
 
 
-WorkItem = Upload | Ignored | Unrecognised
+WorkItem = Upload | Removal | Ignored | Unrecognised
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,9 @@ def parse_event(document: object) -> list[WorkItem] | None:
         return [Ignored("test event", bucket=_text(document.get("Bucket")))]
     if isinstance(document.get("Records"), list):
         return [_parse_record(record) for record in document["Records"]]
-    if document.get("source") == "aws.s3" and document.get("detail-type") == "Object Created":
-        upload = _parse_eventbridge(document)
-        return None if upload is None else [upload]
+    if document.get("source") == "aws.s3" and document.get("detail-type") in _EVENTBRIDGE_NAMES:
+        item = _parse_eventbridge(document)
+        return None if item is None else [item]
     return None
 
 
@@ -92,21 +96,31 @@ def parse_batch_tasks(event: object) -> list[BatchTask] | None:
     return [BatchTask(task["taskId"], _parse_task(task)) for task in tasks]
 
 
-def format_notification(upload: Upload) -> str:
-    """The S3 notification of exactly this upload: sent to the ingest queue, it replays it."""
-    return json.dumps({"Records": [upload.record or _s3_record(upload)]})
+def format_notification(item: Upload | Removal) -> str:
+    """The S3 notification of exactly this upload or removal: sent to the ingest queue, it replays it."""
+    return json.dumps({"Records": [item.record or _build_record(item)]})
 
 
 def _parse_record(record: object) -> WorkItem:
     if not isinstance(record, dict) or record.get("eventSource") != "aws:s3":
         return Unrecognised(json.dumps({"Records": [record]}))
-    name = str(record.get("eventName")).removeprefix("s3:")
+    kind = str(record.get("eventName")).removeprefix("s3:").partition(":")[0]
     upload = _parse_s3_upload(record)
-    if upload is None or not name.startswith(("ObjectCreated:", "ObjectRemoved:")):
+    if upload is None or kind not in _RECORD_KINDS:
         return Unrecognised(json.dumps({"Records": [record]}))
-    if name.startswith("ObjectRemoved:"):
-        return Ignored("object removed", upload.bucket, upload.key, upload.version_id)
-    return upload
+    if kind == "LifecycleExpiration":
+        return _ignore_expiration(upload)
+    return _build_removal(upload) if kind == "ObjectRemoved" else upload
+
+
+def _ignore_expiration(upload: Upload) -> Ignored:
+    return Ignored("expired by a lifecycle rule", upload.bucket, upload.key, upload.version_id)
+
+
+def _build_removal(upload: Upload) -> Removal:
+    return Removal(
+        upload.bucket, upload.key, upload.version_id, upload.sequencer, upload.event_time, record=upload.record
+    )
 
 
 def _parse_s3_upload(record: Mapping[str, Any]) -> Upload | None:
@@ -124,7 +138,7 @@ def _parse_s3_upload(record: Mapping[str, Any]) -> Upload | None:
     )
 
 
-def _parse_eventbridge(event: Mapping[str, Any]) -> Upload | None:
+def _parse_eventbridge(event: Mapping[str, Any]) -> WorkItem | None:
     detail = _mapping(event.get("detail"))
     bucket, obj = _mapping(detail.get("bucket")), _mapping(detail.get("object"))
     upload = _upload(
@@ -137,7 +151,14 @@ def _parse_eventbridge(event: Mapping[str, Any]) -> Upload | None:
     )
     if upload is None:
         return None
-    return replace(upload, record=_s3_record(upload, region=_text(event.get("region")), size=obj.get("size")))
+    region, is_deletion = _text(event.get("region")), event["detail-type"] == "Object Deleted"
+    if not is_deletion:
+        return replace(upload, record=_build_record(upload, region=region, size=obj.get("size")))
+    if detail.get("reason") != "DeleteObject":
+        return _ignore_expiration(upload)
+    removal = _build_removal(upload)
+    name = _DELETIONS.get(str(detail.get("deletion-type")), "Delete")
+    return replace(removal, record=_build_record(removal, region=region, name=f"ObjectRemoved:{name}"))
 
 
 def _parse_task(task: Mapping[str, Any]) -> Upload | None:
@@ -185,23 +206,26 @@ def _is_key(key: str) -> bool:
         return False
 
 
-def _s3_record(upload: Upload, *, region: str | None = None, size: object = None) -> dict[str, Any]:
+def _build_record(
+    item: Upload | Removal, *, region: str | None = None, size: object = None, name: str | None = None
+) -> dict[str, Any]:
+    is_upload = isinstance(item, Upload)
     obj = {
-        "key": quote_plus(upload.key, safe="/"),
+        "key": quote_plus(item.key, safe="/"),
         "size": size if isinstance(size, int) else None,
-        "eTag": upload.etag,
-        "versionId": upload.version_id,
-        "sequencer": upload.sequencer,
+        "eTag": item.etag if isinstance(item, Upload) else None,
+        "versionId": item.version_id,
+        "sequencer": item.sequencer,
     }
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": region,
-        "eventTime": upload.event_time,
-        "eventName": "ObjectCreated:Put",
+        "eventTime": item.event_time,
+        "eventName": name or ("ObjectCreated:Put" if is_upload else "ObjectRemoved:Delete"),
         "s3": {
             "s3SchemaVersion": "1.0",
-            "bucket": {"name": upload.bucket, "arn": f"arn:aws:s3:::{upload.bucket}"},
+            "bucket": {"name": item.bucket, "arn": f"arn:aws:s3:::{item.bucket}"},
             "object": {name: value for name, value in obj.items() if value is not None},
         },
     }

@@ -6,75 +6,26 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import BinaryIO, Protocol
+from typing import Any
 
-from image_ingest.aws import ARCHIVED, DeadLetters, Gone, StoredObject, compute_back_off, limit_calls
+from image_ingest.attempt import ObjectSource, PictureDestination, Reporter, UploadAttempt
+from image_ingest.aws import ARCHIVED, DeadLetters, Gone, OutcomeEvents, StoredObject, compute_back_off, limit_calls
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.events import UNRECOGNISED, Ignored, Unrecognised, WorkItem, format_notification
-from image_ingest.ledger import CRASH_LIMIT, Ledger, Settled, StoredPicture, UploadClaim, is_time
-from image_ingest.outcome import Measures, Outcome, Result
+from image_ingest.ledger import CRASH_LIMIT, Ledger, Settled, StoredPicture, UploadClaim, is_time, settle
+from image_ingest.outcome import Outcome, Result
+from image_ingest.ownership import announce, describe_info, is_own, may_replace
 from image_ingest.picture import Picture, Preparation, limit_source
 from image_ingest.settings import PictureSettings, Settings
-from image_ingest.superoffice import Calls
 from image_ingest.target import Target, find_target
 from image_ingest.timing import Timing
-from image_ingest.upload import Delivery, Upload, UploadIdentity
+from image_ingest.upload import Delivery, Removal, Upload, UploadIdentity
 
 _PRODUCT_BOUND = 1000  # pixels; SuperOffice's agent API scales product pictures to this
-
-
-class ObjectSource(Protocol):
-    """Where uploaded objects are read."""
-
-    def find(self, upload: Upload) -> StoredObject:
-        """The upload's object. Raises Gone, Deferred."""
-
-    def copy(self, obj: StoredObject, file: BinaryIO) -> None:
-        """Writes the object's bytes. Raises Gone, Rejected, Deferred."""
-
-
-class PictureDestination(Protocol):
-    """Where pictures go."""
-
-    def tenant(self, deadline: Deadline) -> str:
-        """The tenant that pictures go to. Raises Deferred."""
-
-    def put_image(self, target: Target, picture: Picture, deadline: Deadline, calls: Calls) -> int:
-        """Stores the picture and returns its blob id. Raises Rejected, Deferred."""
-
-
-class Reporter(Protocol):
-    """What hears of every outcome."""
-
-    def upload(self, result: Result, measures: Measures, calls: Calls) -> None:
-        """One upload's outcome and what it cost."""
-
-
-@dataclass
-class UploadAttempt:
-    """What is known so far of the upload at hand; what was not reached is None.
-
-    `retry_after`: seconds that another attempt should wait at least, if SuperOffice said so.
-    """
-
-    delivery: Delivery
-    deadline: Deadline
-    result: Result
-    retry_after: float | None = None
-    obj: StoredObject | None = None
-    identity: UploadIdentity | None = None
-    target: Target | None = None
-    claim: UploadClaim | None = None
-    picture: Picture | None = None
-    calls: Calls = field(default_factory=Calls)
-    measures: Measures = field(default_factory=Measures)
-
-    def settle(self, outcome: Outcome, **known: int | str | None) -> None:
-        """Sets the outcome, and more of the result's fields."""
-        self.result = replace(self.result, outcome=outcome, **known)  # type: ignore[arg-type]  # names of Result's fields
 
 
 class Ingest:
@@ -90,6 +41,7 @@ class Ingest:
         dead_letters: DeadLetters | None,
         report: Reporter,
         timing: Timing = Timing(),
+        outcome_events: OutcomeEvents | None = None,
         crash_limit: int = CRASH_LIMIT,
         prepare: Callable[[], Preparation] = Preparation,
     ) -> None:
@@ -101,6 +53,7 @@ class Ingest:
         self._dead_letters = dead_letters
         self._report = report
         self._timing = timing
+        self._outcome_events = outcome_events
         self._crash_limit = crash_limit
         self._prepare = prepare
 
@@ -119,6 +72,8 @@ class Ingest:
         except Exception as error:  # noqa: BLE001  # the one net: whatever it was, the upload is tried again
             attempt.measures.where = _locate(error)
             self._fail(item, attempt, _build_unexpected(error, attempt.measures.where))
+        if self._outcome_events is not None:
+            self._announce_outcome(self._outcome_events, item, attempt)
         attempt.measures.milliseconds = (time.perf_counter() - began) * 1000
         self._report.upload(attempt.result, attempt.measures, attempt.calls)
         return attempt
@@ -130,6 +85,9 @@ class Ingest:
             attempt.settle("ignored", message=item.reason)
             return
         attempt.deadline.bound(self._timing.least_for_upload, least=self._timing.least_for_upload)
+        if isinstance(item, Removal):
+            self._remove(item, attempt)
+            return
         try:
             self._store(item, attempt)
         except Gone:
@@ -144,8 +102,8 @@ class Ingest:
         if obj.is_console_folder:
             attempt.settle("ignored", message="This is a folder made in the S3 console.")
             return
-        attempt.target = target = find_target(obj.metadata, obj.key, self._settings.target_key_pattern)
-        attempt.result = replace(attempt.result, entity_type=target.entity_type, entity_id=target.entity_id)
+        target = find_target(obj.metadata, obj.key, self._settings.target_key_pattern)
+        attempt.aim(target)
         tenant = self._claim(attempt.identity, target, attempt)
         if attempt.claim is not None:
             self._store_claimed(obj, tenant, attempt.claim, attempt)
@@ -155,7 +113,7 @@ class Ingest:
 
         The target is claimed even if the secret names no tenant, so that the ledger records that failure.
         """
-        tenant, failure = self._read_tenant(attempt.deadline)
+        tenant, failure = self._read_tenant(attempt)
         lease = attempt.deadline.remaining() + self._timing.lease_margin
         claim = self._ledger.claim(target, identity, tenant, attempt.delivery, lease)
         if isinstance(claim, UploadClaim):
@@ -166,15 +124,15 @@ class Ingest:
             attempt.settle(claim.outcome, blob_id=claim.blob_id, error_code=claim.error_code, message=claim.message)
         return tenant or ""
 
-    def _read_tenant(self, deadline: Deadline) -> tuple[str | None, Deferred | None]:
+    def _read_tenant(self, attempt: UploadAttempt) -> tuple[str | None, Deferred | None]:
         try:
-            return self._superoffice.tenant(deadline), None
+            attempt.tenant = self._superoffice.tenant(attempt.deadline)
         except Deferred as failure:
             return None, failure
+        return attempt.tenant, None
 
     def _store_claimed(self, obj: StoredObject, tenant: str, claim: UploadClaim, attempt: UploadAttempt) -> None:
-        if claim.crashes >= self._crash_limit:
-            raise Rejected("worker.crashed", f"The worker crashed {claim.crashes} times while it handled this upload.")
+        self._check_crashes(claim)
         settings = choose_picture_settings(claim.target, self._settings)
         check_readable(obj, self._settings)
         with closing(self._prepare()) as preparation:
@@ -189,14 +147,94 @@ class Ingest:
                 attempt.settle("unchanged", blob_id=unchanged.blob_id)
                 return
             picture = attempt.picture = _make_picture(preparation, settings, attempt)
-        blob_id = self._superoffice.put_image(claim.target, picture, attempt.deadline, attempt.calls)
-        stored = StoredPicture(
-            blob_id, picture.content_type, picture.width, picture.height, sha256, _describe(settings)
+        self._send(
+            picture,
+            StoredPicture(
+                0, picture.content_type, picture.width, picture.height, sha256, _describe(settings), len(picture.data)
+            ),
+            tenant,
+            attempt,
         )
+
+    def _send(self, picture: Picture, stored: StoredPicture, tenant: str, attempt: UploadAttempt) -> None:
+        """Stores the picture, unless SuperOffice shows one that may not be replaced. `stored` lacks the blob id."""
+        claim = attempt.claim
+        assert claim is not None
+        mode = self._settings.replace_pictures
+        if mode != "always":
+            info = self._superoffice.image_info(claim.target, attempt.deadline, attempt.calls)
+            if not may_replace(mode, info, claim):
+                self._keep(claim, attempt)
+                return
+            self._ledger.announce_put(claim, announce(claim, info, len(picture.data)))
+        blob_id = self._superoffice.put_image(claim.target, picture, attempt.deadline, attempt.calls)
+        image_info = self._read_stored_info(claim.target, attempt) if mode != "always" else None
+        stored = replace(stored, blob_id=blob_id, image_info=image_info)
         with limit_calls(self._extend(attempt.deadline)):
             self._ledger.record_stored(claim, stored, tenant, in_doubt=attempt.calls.in_doubt)
         attempt.measures.uploaded_bytes = len(picture.data)
         attempt.settle("stored", blob_id=blob_id)
+
+    def _read_stored_info(self, target: Target, attempt: UploadAttempt) -> dict[str, Any] | None:
+        """What SuperOffice says of the picture that it has just stored; None if it does not."""
+        try:
+            info = self._superoffice.image_info(target, attempt.deadline, attempt.calls)
+        except IngestError:
+            return None
+        return describe_info(info) or None
+
+    def _keep(self, claim: UploadClaim, attempt: UploadAttempt) -> None:
+        self._ledger.record_kept(claim)
+        attempt.settle("kept", message="SuperOffice shows a picture that this stack may not replace.")
+
+    def _check_crashes(self, claim: UploadClaim) -> None:
+        if claim.crashes >= self._crash_limit:
+            raise Rejected("worker.crashed", f"The worker crashed {claim.crashes} times while it handled this upload.")
+
+    def _remove(self, removal: Removal, attempt: UploadAttempt) -> None:
+        if not self._settings.remove_when_deleted:
+            attempt.settle("ignored", message="object removed")
+            return
+        identity = attempt.identity = identify_removal(removal)
+        target = self._find_removal_target(removal)
+        if target is None:
+            attempt.settle("ignored", message="Nothing says whose picture the deleted object was.")
+            return
+        attempt.aim(target)
+        if self._objects.find_current(removal.bucket, removal.key) is not None:
+            self._settle_replaced(identity, target, attempt)
+            return
+        tenant = self._claim(identity, target, attempt)
+        if attempt.claim is not None:
+            self._remove_claimed(attempt.claim, tenant, attempt)
+
+    def _find_removal_target(self, removal: Removal) -> Target | None:
+        """The target by the newest version that is left, else by the key."""
+        pattern = self._settings.target_key_pattern
+        try:
+            obj = self._objects.find_newest_version(removal.bucket, removal.key)
+            return find_target(obj.metadata if obj else {}, removal.key, pattern)
+        except Rejected:
+            return None
+
+    def _settle_replaced(self, identity: UploadIdentity, target: Target, attempt: UploadAttempt) -> None:
+        """The key has a current object again, so this removal requests nothing."""
+        tenant, _ = self._read_tenant(attempt)
+        settled = settle(self._ledger.read(target), identity, tenant, attempt.delivery)
+        is_superseded = settled is not None and settled.outcome == "superseded"
+        attempt.settle("superseded" if is_superseded else "ignored", message="The object exists again.")
+
+    def _remove_claimed(self, claim: UploadClaim, tenant: str, attempt: UploadAttempt) -> None:
+        self._check_crashes(claim)
+        if self._settings.replace_pictures != "always":
+            info = self._superoffice.image_info(claim.target, attempt.deadline, attempt.calls)
+            if info is not None and not is_own(info, claim):
+                self._keep(claim, attempt)
+                return
+        self._superoffice.delete_image(claim.target, attempt.deadline, attempt.calls)
+        with limit_calls(self._extend(attempt.deadline)):
+            self._ledger.record_removed(claim, tenant, in_doubt=attempt.calls.in_doubt)
+        attempt.settle("removed")
 
     def _find_unchanged(
         self, stored: StoredPicture | None, sha256: str, settings: PictureSettings
@@ -224,6 +262,23 @@ class Ingest:
         outcome: Outcome = "rejected" if final else "deferred"
         attempt.settle(outcome, error_code=failure.code, message=failure.message)
         attempt.retry_after = failure.retry_after if isinstance(failure, Deferred) else None
+
+    def _announce_outcome(self, events: OutcomeEvents, item: WorkItem, attempt: UploadAttempt) -> None:
+        """Reports the outcome; if the bus does not accept it, the upload is deferred and its redelivery reports it."""
+        with limit_calls(self._extend(attempt.deadline)):
+            try:
+                events.send(attempt.result, attempt.tenant)
+            except Deferred as unsent:
+                self._defer_unreported(item, attempt, unsent)
+
+    def _defer_unreported(self, item: WorkItem, attempt: UploadAttempt, failure: Deferred) -> None:
+        final = self._is_final(failure, attempt.delivery)
+        try:
+            if final and attempt.delivery.dead_letters:
+                self._dead_letter(item, attempt, failure)
+        except Deferred as unsent:
+            failure, final = unsent, False
+        attempt.settle("rejected" if final else "deferred", error_code=failure.code, message=failure.message)
 
     def _is_final(self, failure: IngestError, delivery: Delivery) -> bool:
         """Whether there is no retry: by the code, the number of attempts, or because the queue would drop it first."""
@@ -260,6 +315,15 @@ def identify(upload: Upload, obj: StoredObject) -> UploadIdentity:
         sequencer=upload.sequencer,
         time=upload.event_time if upload.event_time and is_time(upload.event_time) else obj.last_modified,
         etag=upload.etag or obj.etag,
+    )
+
+
+def identify_removal(removal: Removal) -> UploadIdentity:
+    """The identity of this removal; if its event has no time, with the time now."""
+    is_known = removal.event_time and is_time(removal.event_time)
+    moment = removal.event_time if is_known else datetime.now(UTC).isoformat(timespec="milliseconds")
+    return UploadIdentity(
+        removal.bucket, removal.key, removal.version_id, removal.sequencer, str(moment), etag="", is_removal=True
     )
 
 

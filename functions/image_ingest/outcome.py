@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Outcome = Literal["stored", "unchanged", "duplicate", "superseded", "ignored", "rejected", "deferred"]
+Outcome = Literal[
+    "stored", "unchanged", "duplicate", "superseded", "removed", "kept", "ignored", "rejected", "deferred"
+]
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO
 
+from image_ingest.attempt import ObjectSource, PictureDestination
 from image_ingest.aws import StoredObject
 from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestError
-from image_ingest.ingest import Ingest, ObjectSource, PictureDestination
+from image_ingest.ingest import Ingest
 from image_ingest.ledger import Claim, Item, Ledger, Settled, StoredPicture, Table, UploadClaim
 from image_ingest.outcome import Measures, Result
 from image_ingest.picture import Picture, Preparation
@@ -81,6 +83,10 @@ class _LedgerPreview(Ledger):
 
     def record_failure(self, claim: UploadClaim, failure: IngestError, *, final: bool) -> None: ...
 
+    def record_kept(self, claim: UploadClaim) -> None: ...
+
+    def announce_put(self, claim: UploadClaim, sending: Mapping[str, Any]) -> None: ...
+
     def release(self, claim: Claim) -> None: ...
 
 
@@ -94,6 +100,12 @@ class _WithoutBytes:
         return self._objects.find(upload)
 
     def copy(self, obj: StoredObject, file: BinaryIO) -> None: ...
+
+    def find_current(self, bucket: str, key: str) -> StoredObject | None:
+        return self._objects.find_current(bucket, key)
+
+    def find_newest_version(self, bucket: str, key: str) -> StoredObject | None:
+        return self._objects.find_newest_version(bucket, key)
 
 
 class _SoundPicture:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Fit = Literal["contain", "cover"]
 Crop = Literal["centre", "attention"]
 UploadEncoding = Literal["raw", "multipart"]
+ReplacePictures = Literal["always", "own", "never"]
 
 MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"  # set by Lambda, in MiB
 DEFAULT_MEMORY_MIB = 1024  # outside Lambda
@@ -20,6 +21,7 @@ _T = TypeVar("_T")
 
 _MOST_PIXELS = 16_384
 _BOUNDS = re.compile(r"([a-z]+)=([0-9]{1,5})x([0-9]{1,5})", re.IGNORECASE)
+_EVENT_BUS = re.compile(r"(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -69,6 +71,9 @@ class Settings:
     max_source_bytes: int
     image_bounds: Mapping[EntityType, tuple[int, int]]
     skip_unchanged: bool
+    replace_pictures: ReplacePictures
+    remove_when_deleted: bool
+    outcome_event_bus: str | None
     target_key_pattern: re.Pattern[str] | None
     picture: PictureSettings
     superoffice: SuperOfficeSettings
@@ -85,6 +90,9 @@ class Settings:
             max_source_bytes=read.integer("IMAGE_MAX_SOURCE_BYTES", 52_428_800, 1, 5 * 2**40),
             image_bounds=read.bounds("IMAGE_BOUNDS"),
             skip_unchanged=read.choice("SKIP_UNCHANGED", ("false", "true")) == "true",
+            replace_pictures=cast("ReplacePictures", read.choice("REPLACE_PICTURES", ("always", "own", "never"))),
+            remove_when_deleted=read.choice("REMOVE_WHEN_DELETED", ("false", "true")) == "true",
+            outcome_event_bus=read.event_bus("OUTCOME_EVENT_BUS"),
             target_key_pattern=read.key_pattern("TARGET_KEY_PATTERN"),
             picture=PictureSettings(
                 max_width=read.integer("IMAGE_MAX_WIDTH", 1024, 1, _MOST_PIXELS),
@@ -181,6 +189,14 @@ class _Reader:
             return found
 
         return self._parsed(name, {}, parse)
+
+    def event_bus(self, name: str) -> str | None:
+        def parse(value: str) -> str | None:
+            if not _EVENT_BUS.fullmatch(value):
+                raise ValueError("must be the name or the ARN of an EventBridge event bus")
+            return value
+
+        return self._parsed(name, None, parse)
 
     def key_pattern(self, name: str) -> re.Pattern[str] | None:
         def parse(value: str) -> re.Pattern[str] | None:

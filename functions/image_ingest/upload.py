@@ -1,4 +1,4 @@
-"""What an event asks for: an upload, what tells it from others, and how it reached this invocation."""
+"""What an event asks for: an upload or a removal, its identity, and how it reached this invocation."""
 
 from __future__ import annotations
 
@@ -33,8 +33,26 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """One object deleted from the bucket, as its event describes it. The fields are those of an Upload.
+
+    `version_id` is the delete marker's, or the deleted version's.
+    """
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    sequencer: str | None = None
+    event_time: str | None = None
+    record: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class UploadIdentity:
-    """What tells one upload from another and puts it in order. `time` is ISO 8601, as precise as the event was."""
+    """What tells one upload, or removal, from another and puts it in order.
+
+    `time` is ISO 8601, as precise as the event was. `is_removal` is None for uploads, so that their items lack it.
+    """
 
     bucket: str
     key: str
@@ -42,6 +60,7 @@ class UploadIdentity:
     sequencer: str | None
     time: str
     etag: str
+    is_removal: bool | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -52,7 +71,9 @@ class UploadIdentity:
             if version not in UNVERSIONED
             else [self.sequencer or "", "" if self.sequencer else self.etag + self.time]
         )
-        return hashlib.sha256("\n".join([self.bucket, self.key, *map(str, identity)]).encode()).hexdigest()[:16]
+        kind = ["removal"] if self.is_removal else []
+        words = [self.bucket, self.key, *map(str, identity), *kind]
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
     def as_map(self) -> dict[str, Any]:
         """For the ledger; from_map reads it."""

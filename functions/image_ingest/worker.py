@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from image_ingest.architecture import check_architecture
-from image_ingest.aws import DeadLetters, IngestQueue, LimitedClient, Objects
+from image_ingest.aws import DeadLetters, IngestQueue, LimitedClient, Objects, OutcomeEvents
 from image_ingest.ingest import Ingest
 from image_ingest.ledger import CRASH_LIMIT, Ledger, Table, TableSlots
 from image_ingest.report import Report
@@ -60,6 +60,7 @@ def build_worker(
         ledger=Ledger(table),
         superoffice=SuperOffice(settings.superoffice, secret, limits=limits, timing=timing, warn=report.warn),
         dead_letters=DeadLetters(sqs, settings.dead_letter_queue_url),
+        outcome_events=OutcomeEvents(connect("events"), bus) if (bus := settings.outcome_event_bus) else None,
         report=report,
         timing=timing,
         crash_limit=crash_limit,

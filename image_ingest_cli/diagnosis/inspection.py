@@ -6,7 +6,7 @@ from image_ingest.deadline import Deadline
 from image_ingest.errors import Rejected
 from image_ingest.picture import Picture
 from image_ingest.predict import predict
-from image_ingest.superoffice import Calls
+from image_ingest.superoffice import Calls, ImageInfo
 from image_ingest.target import Target
 from image_ingest.upload import Upload
 from image_ingest_cli.aws.stack import Stack
@@ -61,3 +61,9 @@ class _Acceptance:
             code = "superoffice.bad-request" if target.entity_type == "person" else "superoffice.not-found"
             raise Rejected(code, f"SuperOffice has no {target.entity_type} {target.entity_id}.")
         return 0
+
+    def delete_image(self, target: Target, deadline: Deadline, calls: Calls) -> bool:
+        return False
+
+    def image_info(self, target: Target, deadline: Deadline, calls: Calls) -> ImageInfo | None:
+        return self._stack.crm.image_info(target)

@@ -186,6 +186,11 @@ class StandIn:
         with Image.open(io.BytesIO(data)) as picture:
             return self.state.store(entity, entity_id, data, content_type, picture.size)
 
+    def remove_picture(self, entity: str, entity_id: int) -> None:
+        """A person removes the picture in SuperOffice's own client."""
+        with self.state.lock:
+            self.state.deleted_pictures.add((entity, entity_id))
+
     # --- calls -------------------------------------------------------------------------------------------------------
 
     @property

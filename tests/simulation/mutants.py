@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.ingest import Ingest
-from image_ingest.ledger import Item, Table
-from image_ingest.ledger import claims as ledger
+from image_ingest.ledger import Item, Table, claims, records, settling
 from image_ingest.target import Target
 from tests.simulation.model import Code
 from tests.support import faults
@@ -46,13 +46,36 @@ class _RecordsFirst(Ingest):
         attempt.settle("rejected" if final else "deferred", error_code=failure.code, message=failure.message)
 
 
+def _change(module: ModuleType, old: str, new: str) -> dict[str, Any]:
+    """The module's own source with one place changed, as its names and values."""
+    source = inspect.getsource(module)
+    assert source.count(old) == 1, f"{module.__name__} has no longer, or not only once: {old}"
+    mutant: dict[str, Any] = {**vars(module)}
+    exec(compile(source.replace(old, new), f"mutant of {module.__name__}", "exec"), mutant)  # our own source
+    return mutant
+
+
 def _ledger_with(old: str, new: str) -> Code:
-    """The ledger's own source, one place changed."""
-    source = inspect.getsource(ledger)
-    assert source.count(old) == 1, f"the ledger has no longer, or not only once: {old}"
-    mutant: dict[str, Any] = {**vars(ledger)}
-    exec(compile(source.replace(old, new), "mutant of ledger.py", "exec"), mutant)  # our own source
-    mutant |= {name: getattr(ledger, name) for name in ("Claim", "UploadClaim", "Settled", "StoredPicture")}
+    mutant = _change(claims, old, new)
+    return Code(ledger=mutant["Ledger"])
+
+
+def _settling_with(old: str, new: str) -> Code:
+    changed = _change(settling, old, new)
+    changed["Settled"] = settling.Settled
+    return _ledger_using(settle=changed["settle"])
+
+
+def _reading_with(old: str, new: str) -> Code:
+    changed = _change(records, old, new)
+    changed |= {name: getattr(records, name) for name in ("StoredPicture", "UploadClaim")}
+    return _ledger_using(read_claim=changed["read_claim"])
+
+
+def _ledger_using(**functions: Any) -> Code:
+    mutant = {**vars(claims)}
+    exec(compile(inspect.getsource(claims), "claims", "exec"), mutant)
+    mutant |= functions
     return Code(ledger=mutant["Ledger"])
 
 
@@ -97,7 +120,7 @@ _CALM = {"targets": 1, "keys": 1, "faults_in_hundred": 0, "workers": 3, "ties": 
 MUTANTS = (
     Mutant("the fence of an end", Code(table=_EndsUnfenced), _LATE),
     Mutant("the fence of a claim", Code(table=_ClaimsUnfenced), _CALM),
-    Mutant("the order", _ledger_with("relation = compare(identity, stored)", 'relation = "newer"')),
+    Mutant("the order", _settling_with("relation = compare(identity, reference)", 'relation = "newer"')),
     Mutant("the lease check", _ledger_with('if item.get("lease_until", 0) > self._clock():', "if False:")),
     Mutant(
         "the lease of a PUT in doubt",
@@ -110,10 +133,10 @@ MUTANTS = (
     Mutant("the dead letter before the record", Code(ingest=_RecordsFirst), _DIES),
     Mutant(
         "the doubt after an unanswered PUT",
-        _ledger_with('if stored is None or item.get("in_doubt") else', "if stored is None else"),
+        _reading_with('in_doubt=bool(item.get("in_doubt")),', "in_doubt=False,"),
         _LOST,
     ),
-    Mutant("the memory of ties", _ledger_with('or identity.fingerprint in item.get("ties", ())', ""), _TIES),
+    Mutant("the memory of ties", _settling_with('or identity.fingerprint in item.get("ties", ())', ""), _TIES),
     Mutant(
         "the check that a claim never ended",
         _ledger_with(

@@ -19,7 +19,7 @@ from image_ingest.events import (
     parse_event,
     parse_message,
 )
-from image_ingest.upload import Upload
+from image_ingest.upload import Removal, Upload
 from tests import ROOT
 
 EVENTS = ROOT / "events"
@@ -69,12 +69,50 @@ def test_several_records_are_several_uploads() -> None:
     assert keys == ["employees/4711.jpg", "employees/4712.jpg"]
 
 
-def test_test_events_and_removals_are_ignored() -> None:
+def test_test_events_are_ignored() -> None:
     assert isinstance(parse_message(body("sqs-test-event"))[0], Ignored)
-    for name in ("s3-test-event", "s3-object-removed"):
-        notices = parse_event(sample(name))
-        assert notices is not None
-        assert isinstance(notices[0], Ignored)
+    (item,) = parse_event(sample("s3-test-event")) or []
+    assert isinstance(item, Ignored)
+
+
+def test_a_deletion_is_a_removal_and_survives_the_way_through_its_notification() -> None:
+    (removal,) = parse_event(sample("s3-object-removed")) or []
+    assert removal == Removal(
+        BUCKET,
+        "employees/4711.jpg",
+        "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrH",
+        "0055AED6DCD90281E9",
+        "2026-10-05T09:52:01.934Z",
+    )
+    assert json.loads(format_notification(removal)) == sample("s3-object-removed")
+
+
+def deleted(reason: str, deletion_type: str) -> dict[str, Any]:
+    event: dict[str, Any] = sample("eventbridge-object-created")
+    detail = event["detail"] | {"reason": reason, "deletion-type": deletion_type}
+    return event | {"detail-type": "Object Deleted", "detail": detail}
+
+
+@pytest.mark.parametrize(
+    ("deletion_type", "name"),
+    [("Delete Marker Created", "DeleteMarkerCreated"), ("Permanently Deleted", "Delete")],
+)
+def test_eventbridges_deletion_is_written_as_s3_would(deletion_type: str, name: str) -> None:
+    (removal,) = parse_event(deleted("DeleteObject", deletion_type)) or []
+    assert isinstance(removal, Removal)
+    notification = format_notification(removal)
+    (record,) = json.loads(notification)["Records"]
+    assert record["eventName"] == f"ObjectRemoved:{name}"
+    assert parse_message(notification) == [removal]
+
+
+def test_what_expired_by_a_lifecycle_rule_is_ignored() -> None:
+    (item,) = parse_event(deleted("Lifecycle Expiration", "Delete Marker Created")) or []
+    assert isinstance(item, Ignored)
+    for name in ("LifecycleExpiration:Delete", "s3:LifecycleExpiration:DeleteMarkerCreated"):
+        event = sample("s3-object-removed")
+        event["Records"][0]["eventName"] = name
+        assert isinstance((parse_event(event) or [])[0], Ignored)
 
 
 @pytest.mark.parametrize("name", ["s3-batch-1.0", "s3-batch-2.0"])

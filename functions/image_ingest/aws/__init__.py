@@ -4,6 +4,7 @@ from image_ingest.aws.dead_letters import DeadLetters
 from image_ingest.aws.errors import aws_call, error_code, http_status
 from image_ingest.aws.ingest_queue import IngestQueue, compute_back_off
 from image_ingest.aws.objects import ARCHIVED, Gone, Objects, StoredObject
+from image_ingest.aws.outcome_events import OutcomeEvents
 from image_ingest.aws.time_limit import LimitedClient, limit_calls
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "IngestQueue",
     "LimitedClient",
     "Objects",
+    "OutcomeEvents",
     "StoredObject",
     "aws_call",
     "compute_back_off",

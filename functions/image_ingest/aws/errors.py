@@ -38,11 +38,16 @@ def http_status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def is_denial(code: str) -> bool:
+    """Whether AWS's code means that a grant or a key policy is missing."""
+    return code in _DENIED or code.startswith(("KMS.", "Kms", "NotAuthorized"))
+
+
 def deferral(error: ClientError | BotoCoreError, doing: str) -> Deferred:
     """`aws.denied` or `aws.unavailable`, saying what was being done and AWS's code for what went wrong."""
     if isinstance(error, ClientError):
         code = error_code(error)
-        denied = code in _DENIED or code.startswith(("KMS.", "Kms")) or http_status(error) == 403
+        denied = is_denial(code) or http_status(error) == 403
         return Deferred("aws.denied" if denied else "aws.unavailable", f"AWS refused {doing}: {code}.")
     denied = isinstance(error, NoCredentialsError | PartialCredentialsError)
     reason = type(error).__name__

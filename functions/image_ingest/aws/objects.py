@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -64,6 +65,32 @@ class Objects:
             if upload.other_key is None:
                 raise
             return self._find(upload.use_other_key())
+
+    def find_current(self, bucket: str, key: str) -> StoredObject | None:
+        """The key's current object; None if there is none. Raises as find() does."""
+        try:
+            return self._head(bucket, key, None)
+        except Gone:
+            return None
+
+    def find_newest_version(self, bucket: str, key: str) -> StoredObject | None:
+        """The newest version that a deleted object still has; None if there is none. Raises as find() does."""
+        for version_id in self._list_versions(bucket, key):
+            with suppress(Gone):
+                return self._head(bucket, key, version_id)
+        return None
+
+    def _list_versions(self, bucket: str, key: str) -> Iterator[str]:
+        """The key's versions, newest first. S3 lists keys in order, so this key comes before longer ones."""
+        start: dict[str, Any] = {}
+        while True:
+            with aws_call("listing the object's versions"):
+                page = self._s3.list_object_versions(Bucket=bucket, Prefix=key, **start)
+            versions = page.get("Versions", [])
+            yield from (version["VersionId"] for version in versions if version["Key"] == key)
+            if not page.get("IsTruncated") or page.get("NextKeyMarker") != key:
+                return
+            start = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     def copy(self, obj: StoredObject, file: BinaryIO) -> None:
         """Writes the object's bytes, all of one version, to `file`.

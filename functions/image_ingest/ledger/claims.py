@@ -10,67 +10,26 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from image_ingest.errors import Deferred, IngestError
-from image_ingest.ledger.order import compare, later_handled_wins, same_second, same_upload
+from image_ingest.ledger.records import Claim, StoredPicture, UploadClaim, read_claim
+from image_ingest.ledger.settling import Settled, settle
 from image_ingest.ledger.table import Item, Table
 from image_ingest.target import Target
 from image_ingest.upload import Delivery, UploadIdentity
 
 CRASH_LIMIT = 3  # crashes of the worker after which an upload is no longer tried
 _CLAIM_ROUNDS = 5
+_LEASE_LOST = "The lease ended before the work was done, and another worker has the target."
 _CRASHES_KEPT = 16
-_TIES_KEPT = 64
 _UNRECORDED_KEPT = 1000
-
-
-@dataclass(frozen=True)
-class StoredPicture:
-    """What SuperOffice has accepted, and from which source bytes under which settings it was made."""
-
-    blob_id: int
-    content_type: str
-    width: int
-    height: int
-    sha256: str
-    picture_settings: str
-
-
-@dataclass(frozen=True)
-class Settled:
-    """The upload needs no work: its outcome is known already."""
-
-    outcome: Literal["duplicate", "superseded", "rejected"]
-    blob_id: int | None = None
-    error_code: str | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The right to change a target's picture until the lease ends. `is_new`: the ledger had no item for the target."""
-
-    target: Target
-    token: str
-    is_new: bool = False
-
-
-@dataclass(frozen=True)
-class UploadClaim(Claim):
-    """The right to change a target's picture on behalf of an upload.
-
-    `stored` is the picture that this tenant shows now; None also if a PUT or DELETE since then is in doubt.
-    `crashes` is how often this upload killed its worker before.
-    """
-
-    identity: UploadIdentity = field(kw_only=True)
-    stored: StoredPicture | None = None
-    crashes: int = 0
-    ties: tuple[str, ...] = ()
+_PICTURE_ATTRIBUTES = (
+    *("blob_id", "bucket", "key", "version_id", "content_type", "width", "height", "sha256"),
+    *("stored", "sending"),
+)
 
 
 class Ledger:
@@ -87,21 +46,21 @@ class Ledger:
     def claim(
         self, target: Target, identity: UploadIdentity, tenant: str | None, delivery: Delivery, lease: float
     ) -> UploadClaim | Settled:
-        """Claims the target for an upload, for `lease` seconds, unless the upload is settled already.
+        """Claims the target for an upload or a removal, for `lease` seconds, unless that is settled already.
 
         `tenant` None means that it is not known now: what is stored then counts as this tenant's.
         """
         token = uuid.uuid4().hex
         item = self._table.read(target)
         for _ in range(_CLAIM_ROUNDS):
-            settled = _settle(item, identity, tenant, delivery)
+            settled = settle(item, identity, tenant, delivery)
             if settled is not None:
                 return settled
             self._check_free(item)
             values = self._build_values(target, identity, delivery, token, lease, item)
             won, item = self._write_claim(target, values, item)
             if won or item.get("claim") == token:  # the latter: sent again because its response was lost
-                return _build_claim(item, target, identity, tenant)
+                return read_claim(item, target, identity, tenant)
         raise Deferred("target.busy", "Other workers were faster to claim this target.")
 
     def read(self, target: Target) -> Item:
@@ -112,12 +71,12 @@ class Ledger:
         self, item: Item, target: Target, identity: UploadIdentity, tenant: str | None, delivery: Delivery
     ) -> UploadClaim | Settled:
         """What claim() would return if the target's item was this one. Writes nothing."""
-        settled = _settle(item, identity, tenant, delivery)
+        settled = settle(item, identity, tenant, delivery)
         if settled is not None:
             return settled
         self._check_free(item)
         values = self._build_values(target, identity, delivery, "", 0, item)
-        return _build_claim({**item, **values}, target, identity, tenant)
+        return read_claim({**item, **values}, target, identity, tenant)
 
     def hold(self, target: Target, lease: float) -> Claim:
         """Claims the target for `lease` seconds without an upload. Ends by erase(), or release() if nothing changed.
@@ -145,7 +104,7 @@ class Ledger:
     def erase(self, claim: Claim) -> None:
         """Deletes everything that the ledger knows of the claimed target."""
         if not self._table.delete(claim.target, {"claim": claim.token}):
-            raise Deferred("target.busy", "The lease ended, and another worker has the target.")
+            raise Deferred("target.busy", _LEASE_LOST)
 
     def record_stored(self, claim: UploadClaim, picture: StoredPicture, tenant: str, *, in_doubt: bool = False) -> None:
         """Records that SuperOffice shows this upload's picture, and ends the claim.
@@ -164,16 +123,37 @@ class Ledger:
             "width": picture.width,
             "height": picture.height,
             "sha256": picture.sha256,
-            "stored": {**identity.as_map(), "picture_settings": picture.picture_settings},
-            "ties": list(claim.ties),
-            "error_code": None,
-            "error_message": None,
-            "in_doubt": None,
-            f"crashes.{identity.fingerprint}": None,
+            "stored": _build_stored(identity, picture),
+            "removal": None,
+            "sending": claim.sending if picture.image_info is None else None,
         }
-        if not in_doubt:
-            values["lease_until"] = None
-        self._end(claim, values, {"claim": claim.token})
+        self._end(claim, values | _build_success(claim, in_doubt=in_doubt), {"claim": claim.token})
+
+    def record_removed(self, claim: UploadClaim, tenant: str, *, in_doubt: bool = False) -> None:
+        """Records that SuperOffice shows no picture any more, and ends the claim.
+
+        `in_doubt`: an earlier DELETE may still arrive, so the lease is kept.
+        """
+        values: dict[str, Any] = {
+            **dict.fromkeys(_PICTURE_ATTRIBUTES),
+            "status": "removed",
+            "tenant": tenant,
+            "removal": claim.identity.as_map(),
+        }
+        self._end(claim, values | _build_success(claim, in_doubt=in_doubt), {"claim": claim.token})
+
+    def record_kept(self, claim: UploadClaim) -> None:
+        """Records that SuperOffice shows a picture that is not this stack's, and ends the claim."""
+        values = {"status": "kept", "sending": None, "lease_until": None, f"crashes.{claim.identity.fingerprint}": None}
+        self._end(claim, values, {"claim": claim.token, "status": "in_progress"})
+
+    def announce_put(self, claim: UploadClaim, sending: Mapping[str, Any]) -> None:
+        """Records that a PUT is about to be started, so that its picture is recognised if its response is lost."""
+        won, _ = self._table.update(
+            claim.target, self._stamp({"sending": sending}), {"claim": claim.token, "status": "in_progress"}
+        )
+        if not won:
+            raise Deferred("target.busy", _LEASE_LOST)
 
     def record_failure(self, claim: UploadClaim, failure: IngestError, *, final: bool) -> None:
         """Records why the upload failed, and ends the claim; what is stored stays.
@@ -247,9 +227,7 @@ class Ledger:
             self._keep_unrecorded(claim.token)
             raise
         if not won and item.get("claim") != claim.token:  # one's own means: ended by a write whose answer was lost
-            raise Deferred(
-                "target.busy", "The lease ended before the upload was done, and another worker has the target."
-            )
+            raise Deferred("target.busy", _LEASE_LOST)
 
     def _keep_unrecorded(self, token: str) -> None:
         if len(self._unrecorded) >= _UNRECORDED_KEPT:
@@ -268,72 +246,30 @@ class Ledger:
         return dict(list(crashes.items())[-_CRASHES_KEPT:])
 
 
-def _settle(item: Item, identity: UploadIdentity, tenant: str | None, delivery: Delivery) -> Settled | None:
-    stored = _read_stored_identity(item, tenant)
-    if stored is not None:
-        blob_id = int(item["blob_id"])
-        if same_upload(identity, stored):
-            return Settled("duplicate", blob_id=blob_id)
-        relation = compare(identity, stored)
-        loses_tie = not later_handled_wins(identity, stored) or identity.fingerprint in item.get("ties", ())
-        if relation == "older" or (relation == "tied" and loses_tie):
-            return Settled("superseded", message="A newer upload for this target is stored.")
-    if _refused_before(item, identity, delivery):
-        return Settled("rejected", error_code=item.get("error_code"), message=item.get("error_message"))
-    return None
-
-
 def _as_read(item: Item) -> dict[str, object]:
     """The condition that the item is unchanged. Revisions start again when an item is deleted; tokens never repeat."""
     return {"revision": item.get("revision"), "claim": item.get("claim")}
 
 
-def _refused_before(item: Item, identity: UploadIdentity, delivery: Delivery) -> bool:
-    """Whether an earlier receipt of this very message ended rejected, and so is dead-lettered already."""
-    attempt = item.get("attempt")
-    return bool(
-        attempt
-        and item.get("status") == "rejected"
-        and attempt["delivery"] == delivery.id
-        and attempt["receives"] < (delivery.receives or 0)
-        and same_upload(identity, UploadIdentity.from_map(attempt))
-    )
+def _build_stored(identity: UploadIdentity, picture: StoredPicture) -> dict[str, Any]:
+    facts = {
+        "picture_settings": picture.picture_settings,
+        "size": picture.size,
+        "image_info": picture.image_info,
+    }
+    return {**identity.as_map(), **{name: value for name, value in facts.items() if value is not None}}
 
 
-def _read_stored_identity(item: Item, tenant: str | None) -> UploadIdentity | None:
-    if "stored" not in item or tenant not in {None, item["tenant"]}:
-        return None
-    return UploadIdentity.from_map(item["stored"])
-
-
-def _build_claim(item: Item, target: Target, identity: UploadIdentity, tenant: str | None) -> UploadClaim:
-    stored = _read_stored_identity(item, tenant)
-    return UploadClaim(
-        target=target,
-        identity=identity,
-        token=item["claim"],
-        stored=None if stored is None or item.get("in_doubt") else _stored_picture(item),
-        crashes=int(item["crashes"].get(identity.fingerprint, 0)),
-        ties=() if stored is None else _ties(item, identity, stored),
-    )
-
-
-def _stored_picture(item: Item) -> StoredPicture:
-    return StoredPicture(
-        blob_id=int(item["blob_id"]),
-        content_type=item["content_type"],
-        width=int(item["width"]),
-        height=int(item["height"]),
-        sha256=item["sha256"],
-        picture_settings=item["stored"]["picture_settings"],
-    )
-
-
-def _ties(item: Item, identity: UploadIdentity, stored: UploadIdentity) -> tuple[str, ...]:
-    """What this upload overtakes and what could tie with it: redelivered, these must not win the tie again."""
-    if not same_second(identity, stored):
-        return ()
-    return (*item.get("ties", ()), stored.fingerprint)[-_TIES_KEPT:]
+def _build_success(claim: UploadClaim, *, in_doubt: bool) -> dict[str, Any]:
+    """The values that end a claim under which something was changed."""
+    values: dict[str, Any] = {
+        "ties": list(claim.ties),
+        "error_code": None,
+        "error_message": None,
+        "in_doubt": None,
+        f"crashes.{claim.identity.fingerprint}": None,
+    }
+    return values if in_doubt else {**values, "lease_until": None}
 
 
 def _number(seconds: float) -> Decimal:

@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def same_upload(one: UploadIdentity, other: UploadIdentity) -> bool:
     """Same bucket, key and version; unversioned: sequencer, else ETag and time."""
-    if not _same_key(one, other):
+    if not _same_key(one, other) or bool(one.is_removal) != bool(other.is_removal):
         return False
     versions = {one.version_id, other.version_id}
     if not versions & UNVERSIONED:
