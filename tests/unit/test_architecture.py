@@ -15,6 +15,7 @@ LAYERS: tuple[set[str], ...] = (
     {"app"},
     {"worker", "predict"},
     {"ingest", "report"},
+    {"attempt", "ownership"},
     {"events", "picture", "ledger"},
     {"superoffice"},
     {"aws"},

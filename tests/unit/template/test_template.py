@@ -17,7 +17,7 @@ from tests import ROOT
 
 REQUIRED = {"SUPEROFFICE_SECRET_ID": "s", "LEDGER_TABLE_NAME": "t", "DEAD_LETTER_QUEUE_URL": "q"}
 METRICS = {
-    *("Stored", "Unchanged", "Duplicate", "Superseded", "Ignored", "Rejected", "Deferred"),
+    *("Stored", "Unchanged", "Duplicate", "Superseded", "Removed", "Kept", "Ignored", "Rejected", "Deferred"),
     *("SourceBytes", "UploadedBytes", "PictureMilliseconds", "SuperOfficeMilliseconds", "SuperOfficeCalls"),
 }
 
@@ -335,6 +335,8 @@ def test_the_role_may_do_this_and_nothing_else() -> None:
     assert granted == {
         "ReadUploads": {"s3:GetObject", "s3:GetObjectVersion"},
         "DistinguishMissingFromDenied": {"s3:ListBucket"},
+        "FindVersionsOfDeletedObjects": {"s3:ListBucketVersions"},
+        "ReportOutcomes": {"events:PutEvents"},
         "ReceiveUploads": {
             *("sqs:ReceiveMessage", "sqs:DeleteMessage"),
             *("sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
@@ -345,6 +347,9 @@ def test_the_role_may_do_this_and_nothing_else() -> None:
         "Log": {"logs:CreateLogStream", "logs:PutLogEvents"},
         "Trace": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         "UseOwnKey": {"kms:Decrypt", "kms:GenerateDataKey"},
+        "UseOwnKeyForLedger": {
+            *("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"),
+        },
         "JoinNetwork": {
             *("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
             *("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
@@ -367,12 +372,37 @@ def test_every_grant_is_for_named_resources_of_this_stack() -> None:
         "Log": "ImageIngestLogGroup",
     }.items():
         assert resources[sid] == {"Fn::GetAtt": [name, "Arn"]}
+    assert resources["FindVersionsOfDeletedObjects"] == resources["DistinguishMissingFromDenied"]
+    (_, arn, name) = resources["ReportOutcomes"]["Fn::If"]
+    assert arn == {"Ref": "OutcomeEventBus"}
+    assert name["Fn::Sub"].endswith(":event-bus/${OutcomeEventBus}")
     assert resources["ReadCredential"] == template()["Outputs"]["SuperOfficeSecretArn"]["Value"]
 
 
 def test_network_interfaces_are_lambda_s_business_not_the_code_s() -> None:
-    (network,) = [statement for statement in statements() if statement["Sid"] == "JoinNetwork"]
-    assert network["Condition"] == {"Null": {"lambda:SourceFunctionArn": "true"}}
+    (allowed,) = [statement for statement in statements() if statement["Sid"] == "JoinNetwork"]
+    denial = RESOURCES["ImageIngestNetworkDenial"]
+    assert (denial["Condition"], denial["Properties"]["Roles"]) == ("InVpc", [{"Ref": "ImageIngestRole"}])
+    (denied,) = denial["Properties"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Resource"]) == ("Deny", "*")
+    assert set(allowed["Action"]) <= set(denied["Action"])
+    function = {"Fn::GetAtt": ["ImageIngestFunction", "Arn"]}
+    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": function}}
+
+
+def test_deletions_are_subscribed_to_and_granted_only_where_the_operator_said_so() -> None:
+    created, removed = properties("UploadBucket")["NotificationConfiguration"]["QueueConfigurations"]
+    assert created["Event"] == "s3:ObjectCreated:*"
+    condition, configuration, otherwise = removed["Fn::If"]
+    assert (condition, otherwise) == ("RemovesWhenDeleted", {"Ref": "AWS::NoValue"})
+    assert configuration["Event"] == "s3:ObjectRemoved:*", "a lifecycle expiration must not remove a picture"
+    conditions = {
+        entry["Fn::If"][1]["Sid"]: entry["Fn::If"][0]
+        for entry in properties("ImageIngestRole")["Policies"][0]["PolicyDocument"]["Statement"]
+        if "Fn::If" in entry
+    }
+    assert conditions["FindVersionsOfDeletedObjects"] == "RemovesWhenDeleted"
+    assert conditions["ReportOutcomes"] == "ReportsOutcomes"
 
 
 def test_the_own_key_covers_everything_that_is_stored() -> None:
