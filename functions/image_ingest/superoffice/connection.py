@@ -27,6 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from image_ingest.superoffice.name_lookup import look_up
 from image_ingest.timing import Timing
 
 _BODY_LIMIT = 65_536  # bytes; the longest expected response, a key set, is far shorter
@@ -212,7 +213,8 @@ class _TimedConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Tries the host's addresses one after another, all of them within the exchange's time."""
         failure = OSError("the host has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
+        addresses = look_up(self._dns_host, self.port, max(0.0, _exchange.get().seconds_left))
+        for family, kind, protocol, _, address in addresses:
             sock = socket.socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():

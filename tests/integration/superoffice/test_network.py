@@ -384,6 +384,23 @@ def test_addresses_that_do_not_respond_do_not_outlive_the_deadline(monkeypatch: 
     assert "does not accept a connection (TimeoutError)" in refused.message
 
 
+def test_a_name_lookup_that_hangs_does_not_outlive_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def hang(*arguments: Any) -> Any:
+        if arguments[-1] == socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        over.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    began = time.monotonic()
+    refused = deferred_by(basic("https://crm.example.com"), seconds=1)
+    over.set()
+    assert time.monotonic() - began < 10
+    assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", False)
+
+
 def test_the_next_address_is_tried(so: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
