@@ -19,7 +19,7 @@ from image_ingest import app, ingest
 from image_ingest.aws import DeadLetters, IngestQueue, Objects
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
-from image_ingest.ledger import Ledger, Table
+from image_ingest.ledger import Ledger, Table, TableSlots
 from image_ingest.picture import Picture
 from image_ingest.settings import Settings
 from image_ingest.target import Target
@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 LAMBDA_SECONDS = 120.0
 VISIBILITY = 720.0
+CLOCKS = (0.0, 0.2, 0.1)  # seconds by which the clocks of the workers are ahead, as the rate limit sees them
 BEGINNING = 1_791_200_000.0  # a moment in October 2026
 MOST_MOVES = 6000
 _MIX = (*["move"] * 8, *["deliver"] * 3, *["upload"] * 2, "time")
@@ -50,6 +51,7 @@ class Code:
     ledger: Callable[..., Ledger] = Ledger
     table: Callable[..., Table] = Table
     ingest: Callable[..., ingest.Ingest] = ingest.Ingest
+    slots: Callable[[Table, str], TableSlots] = TableSlots
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class World:
         self._late: list[tuple[float, Callable[[], object]]] = []
         self._tasks: list[Task] = []
         self._running: Task | None = None
-        self._environments = [self._environment() for _ in range(self.scenario.workers)]
+        self._environments = [self._environment(slot) for slot in range(self.scenario.workers)]
         self._busy: dict[str, int] = {}
         self._serial = Counter[str]()
 
@@ -167,7 +169,7 @@ class World:
             if task.waiting is not None and task.waiting.until <= self.now:
                 return _Move("move", task, faults.TIME_OUTS)
         possible: dict[str, Sequence[Any]] = {
-            "move": self._tasks,
+            "move": [task for task in self._tasks if task.waiting and task.waiting.earliest <= self.now],
             "deliver": [m for m in self.queue if m.visible_at <= self.now] if self._idle() else [],
             "upload": [None] if len(self.uploads) < self.scenario.uploads else [],
             "time": self._timers(),
@@ -269,7 +271,7 @@ class World:
 
     # --- workers ---------------------------------------------------------------------------------------------------
 
-    def _environment(self) -> Worker:
+    def _environment(self, slot: int) -> Worker:
         settings = replace(
             _SETTINGS, max_attempts=self.scenario.max_attempts, skip_unchanged=self.scenario.skip_unchanged
         )
@@ -280,7 +282,9 @@ class World:
                 settings=settings,
                 objects=Objects(clients),
                 ledger=self._code.ledger(self._code.table(clients, "ledger"), clock=lambda: self.now),
-                superoffice=SuperOffice(self),
+                superoffice=SuperOffice(
+                    self, lambda tenant: self._code.slots(Table(clients, "ledger"), tenant), CLOCKS[slot]
+                ),
                 dead_letters=DeadLetters(clients, "dead-letters"),
                 report=Report(self),
                 prepare=lambda: Preparation(self),
@@ -354,7 +358,7 @@ class World:
         slot = self._busy.pop(task.name)
         self.promises.ended(task)
         if isinstance(task.error, Died):
-            self._environments[slot] = self._environment()
+            self._environments[slot] = self._environment(slot)
         elif task.error is not None:
             raise task.error
 
@@ -366,10 +370,10 @@ class World:
         assert self._running is not None
         return self._running
 
-    def ask(self, name: str, possible: tuple[str, ...], seconds: float = faults.GIVES_UP) -> str:
+    def ask(self, name: str, possible: tuple[str, ...], seconds: float = faults.GIVES_UP, earliest: float = 0) -> str:
         """Called by a worker before a call: how it goes."""
         task = self.running
-        task.waiting = Waiting(name, possible, self.now + seconds)
+        task.waiting = Waiting(name, possible, self.now + seconds, earliest)
         move = self._choose()
         if move is not None and move.of is task:  # no need to change threads and come back
             verdict = self._verdict(move)
@@ -383,6 +387,10 @@ class World:
     def call(self, name: str, possible: tuple[str, ...], effect: Callable[[], T], operation: str = "Call") -> T:
         """A worker's call to AWS."""
         return faults.strike(self.ask(name, possible), operation, effect, self._some_time_later)
+
+    def sleep(self, seconds: float) -> None:
+        """Called by a worker that waits for a slot."""
+        self.ask("wait for a slot", (), seconds, self.now + seconds)
 
     def later(self, seconds: float, effect: Callable[[], object]) -> None:
         """Something that arrives late."""

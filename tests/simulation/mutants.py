@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.ingest import Ingest
-from image_ingest.ledger import Item, Table, claims, records, settling
+from image_ingest.ledger import Item, Table, TableSlots, claims, records, settling
+from image_ingest.superoffice import SlotItem, SlotRequest
 from image_ingest.target import Target
 from tests.simulation.model import Code
 from tests.support import faults
@@ -29,6 +30,16 @@ class _ClaimsUnfenced(Table):
     def update(self, target: Target, values: Mapping[str, Any], expected: Mapping[str, object]) -> tuple[bool, Item]:
         known = expected.get("revision") is not None
         return super().update(target, values, {"target": str(target)} if known else expected)
+
+
+class _SharesNothing(TableSlots):
+    """A worker starts its calls whatever slots the others took."""
+
+    def append(self, request: SlotRequest) -> tuple[bool, SlotItem]:
+        return self.restart(request)
+
+    def restart(self, request: SlotRequest) -> tuple[bool, SlotItem]:
+        return super().restart(replace(request, earliest=request.now + 3600))
 
 
 class _RecordsFirst(Ingest):
@@ -117,6 +128,8 @@ _TIES = {
 }
 _CALM = {"targets": 1, "keys": 1, "faults_in_hundred": 0, "workers": 3, "ties": False}
 
+_CROWD = {"targets": 2, "uploads": 8, "workers": 3, "faults_in_hundred": 0, "pictures": ("good",)}
+
 MUTANTS = (
     Mutant("the fence of an end", Code(table=_EndsUnfenced), _LATE),
     Mutant("the fence of a claim", Code(table=_ClaimsUnfenced), _CALM),
@@ -144,4 +157,5 @@ MUTANTS = (
             "if item:",
         ),
     ),
+    Mutant("the shared slots", Code(slots=_SharesNothing), _CROWD),
 )

@@ -56,6 +56,8 @@ class Promises:
         self._claims: dict[str, Task] = {}
         self._recorded: dict[str, list[tuple[str, UploadIdentity]]] = {}
         self._unended: Counter[str] = Counter()
+        self._starts: list[tuple[str, float]] = []
+        self.fixed_shares = 0
         self.outcomes: Counter[str] = Counter()
 
     def check(self) -> None:
@@ -79,6 +81,14 @@ class Promises:
         self._is_no_repetition(put, item)
         self._under_way.append(put)
         return max(lease_ends, self._world.now + 1)
+
+    def call_starts(self, tenant: str, rate: int) -> None:
+        """A worker starts a call: within the rate limit, but for workers that could not use the shared one."""
+        now = self._world.now
+        self._starts.append((tenant, now))
+        recent = sum(name == tenant and at > now - 1 for name, at in self._starts)
+        if recent > rate + 2 + self.fixed_shares:
+            self._break(f"rate limit: {recent} calls in a second")
 
     def put_twin(self, put: Put) -> Put:
         """The client resends within its lease: the same bytes are under way twice."""
@@ -112,6 +122,8 @@ class Promises:
     def ended(self, task: Task) -> None:
         """A worker is gone or done, perhaps without having ended its claim."""
         for target in self._world.table.items:
+            if target.startswith("#"):
+                continue
             item = self._item(target)
             if item["status"] == "in_progress" and self._claims.get(item["claim"]) is task:
                 self._unended[item["attempt"]["version_id"]] += 1

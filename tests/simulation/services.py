@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
+from image_ingest.ledger import TableSlots
 from image_ingest.picture import Picture
-from image_ingest.superoffice import Calls
+from image_ingest.settings import SuperOfficeSettings
+from image_ingest.superoffice import Calls, RateLimits
 from image_ingest.target import Target
 from tests.simulation.promises import Put
 from tests.simulation.virtual import Died
@@ -17,6 +20,7 @@ from tests.support import faults
 if TYPE_CHECKING:
     from tests.simulation.model import World
 
+RATE = 1  # calls a second, few enough to keep the workers apart
 _STATUSES = frozenset({"in_progress", "stored", "rejected", "deferred"})
 
 
@@ -40,6 +44,10 @@ class Clients:
 
     def update_item(self, **call: Any) -> Any:
         task = self._world.running
+        if call["Key"]["target"]["S"].startswith("#"):
+            return self._world.call(
+                "write rate limit", faults.WRITE, lambda: self._world.table.update_item(**call), "UpdateItem"
+            )
         status = next(v["S"] for v in call["ExpressionAttributeValues"].values() if v.get("S") in _STATUSES)
 
         def write() -> Any:
@@ -67,9 +75,20 @@ class Clients:
 class SuperOffice:
     """SuperOffice as the client shows it: a blob id, a refusal, or an outcome that nobody knows."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, find_slots: Callable[[str], TableSlots], ahead: float) -> None:
         self._world = world
         self._tenant = ""
+        self._limits = RateLimits(
+            SuperOfficeSettings(calls_per_second=RATE),
+            find_slots,
+            warn=self._hear,
+            clock=lambda: world.now + ahead,
+            sleep=world.sleep,
+        )
+
+    def _hear(self, warning: str) -> None:
+        self._world.note(warning)
+        self._world.promises.fixed_shares += "fixed share" in warning
 
     def tenant(self, deadline: Deadline) -> str:
         verdict = self._world.ask("read secret", faults.READ)
@@ -82,8 +101,11 @@ class SuperOffice:
 
     def put_image(self, target: Target, picture: Picture, deadline: Deadline, calls: Calls) -> int:
         world = self._world
+        limit = self._limits.find(self._tenant)
+        limit.await_slot(deadline)
         seconds = deadline.bound(30.0)
         calls.count += 1
+        world.promises.call_starts(self._tenant, RATE)
         put = Put(str(target), self._tenant, picture.data.decode(), world.running)
         lease_ends = world.promises.put_begins(put)
         verdict = world.ask(f"PUT {put.content}", faults.PUT, seconds)
@@ -102,6 +124,7 @@ class SuperOffice:
         if verdict == faults.NO_RECORD:
             raise Rejected("superoffice.bad-request", "no such person")
         if verdict == faults.NOT_NOW:
+            limit.block(world.fraction() * 60, "superoffice.rate-limited")
             raise Deferred("superoffice.rate-limited", "later")
         if verdict not in (faults.FINE, faults.RESENT):
             raise Deferred("superoffice.unavailable", "no answer", in_doubt=True)

@@ -34,11 +34,15 @@ class Choices:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A call that a task is about to make: what it is, how it may go wrong, and when its caller gives up."""
+    """A call that a task is about to make: what it is, how it may go wrong, and when its caller gives up.
+
+    Nothing comes of it before `earliest`.
+    """
 
     name: str
     faults: tuple[str, ...]
     until: float
+    earliest: float = 0.0
 
 
 class Task:

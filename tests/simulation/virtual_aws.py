@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import io
 import json
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -16,11 +18,13 @@ from botocore.exceptions import ClientError
 
 Raw = dict[str, Any]
 
-_UPDATE = re.compile(r"SET (\w+) = if_not_exists\(\1, (:\w+)\) \+ (:\w+)((?:, [#\w.]+ = :\w+)*)(?: REMOVE (.+))?")
+_UPDATE = re.compile(r"SET (.+?)(?: REMOVE (.+))?")
+_NEXT_CLAUSE = re.compile(r", (?=[#\w.]+ = )")
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 
 
 class Table:
-    """DynamoDB's get_item and update_item for the expressions that the ledger's table writes, and no others."""
+    """DynamoDB's operations for the expressions that the ledger's table writes, and no others."""
 
     def __init__(self) -> None:
         self.items: dict[str, Raw] = {}
@@ -40,7 +44,8 @@ class Table:
         after = copy.deepcopy(before) if before else dict(call["Key"])
         _apply(call, after)
         self.items[key] = after
-        return {"Attributes": copy.deepcopy(after)}
+        returned = after if call["ReturnValues"] == "ALL_NEW" else before
+        return {"Attributes": copy.deepcopy(returned)} if returned else {}
 
     def delete_item(self, **call: Any) -> Raw:
         """Deletes the item if the condition holds; else raises with the item as it is."""
@@ -57,36 +62,60 @@ def _condition_failed(item: Raw | None, operation: str) -> ClientError:
 
 
 def _holds(call: Raw, item: Raw) -> bool:
-    names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
-    for term in call["ConditionExpression"].split(" AND "):
-        absent = re.fullmatch(r"attribute_not_exists\((#\w+)\)", term)
-        equal = re.fullmatch(r"(#\w+) = (:\w+)", term)
-        assert absent or equal, term
-        if absent and names[absent[1]] in item:
-            return False
-        if equal and item.get(names[equal[1]]) != values[equal[2]]:
-            return False
-    return True
+    return all(
+        any(_holds_term(call, item, term) for term in terms.strip("()").split(" OR "))
+        if terms.startswith("(")
+        else _holds_term(call, item, terms)
+        for terms in call["ConditionExpression"].split(" AND ")
+    )
+
+
+def _holds_term(call: Raw, item: Raw, term: str) -> bool:
+    values = call["ExpressionAttributeValues"]
+    absent = re.fullmatch(r"attribute_not_exists\(?([#\w]+)\)?", term)
+    if absent:
+        return _name(call, absent[1]) not in item
+    compared = re.fullmatch(r"([#\w]+) (=|<|<=|>=) (:\w+)", term)
+    assert compared, term
+    found, value = item.get(_name(call, compared[1])), values[compared[3]]
+    if compared[2] == "=":
+        return bool(found == value)
+    return found is not None and bool(_COMPARE[compared[2]](Decimal(found["N"]), Decimal(value["N"])))
 
 
 def _apply(call: Raw, item: Raw) -> None:
-    names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
     parts = _UPDATE.fullmatch(call["UpdateExpression"])
     assert parts, call["UpdateExpression"]
-    counter, zero, one, sets, removes = parts.groups()
-    count = int(item.get(counter, values[zero])["N"]) + int(values[one]["N"])
-    item[counter] = {"N": str(count)}
-    for clause in filter(None, sets.split(", ")):
-        path, value = clause.split(" = ")
-        holder, name = _place(item, path, names)
-        holder[name] = values[value]
-    for path in filter(None, (removes or "").split(", ")):
-        holder, name = _place(item, path, names)
+    for path, value in [
+        (path, _evaluate(call, item, expression))
+        for path, expression in (clause.split(" = ") for clause in _NEXT_CLAUSE.split(parts[1]))
+    ]:
+        holder, name = _place(call, item, path)
+        holder[name] = value
+    for path in filter(None, (parts[2] or "").split(", ")):
+        holder, name = _place(call, item, path)
         holder.pop(name, None)
 
 
-def _place(item: Raw, path: str, names: Mapping[str, str]) -> tuple[Raw, str]:
-    *above, name = [names[part] for part in path.split(".")]
+def _evaluate(call: Raw, item: Raw, expression: str) -> Any:
+    terms = [_evaluate_term(call, item, term) for term in expression.split(" + ")]
+    return terms[0] if len(terms) == 1 else {"N": str(sum(Decimal(term["N"]) for term in terms))}
+
+
+def _evaluate_term(call: Raw, item: Raw, term: str) -> Any:
+    values = call["ExpressionAttributeValues"]
+    default = re.fullmatch(r"if_not_exists\((\w+), (:\w+)\)", term)
+    if default:
+        return item.get(default[1], values[default[2]])
+    return values[term] if term.startswith(":") else item[term]
+
+
+def _name(call: Raw, name: str) -> str:
+    return str(call["ExpressionAttributeNames"][name]) if name.startswith("#") else name
+
+
+def _place(call: Raw, item: Raw, path: str) -> tuple[Raw, str]:
+    *above, name = [_name(call, part) for part in path.split(".")]
     for step in above:
         if "M" not in item.get(step, {}):
             answer: Any = {"Error": {"Code": "ValidationException", "Message": "invalid document path"}}

@@ -36,7 +36,7 @@ class TableSlots:
 
     def block(self, until: float, code: str, now: float) -> tuple[bool, SlotItem]:
         """Blocks every call until then, unless a longer block is in force."""
-        condition = "attribute_not_exists(blocked_until) OR blocked_until < :until"
+        condition = "(attribute_not_exists(blocked_until) OR blocked_until < :until)"
         return self._write(_BLOCK, condition, until=until, code=code, now=now)
 
     def _write(self, update: str, condition: str, **operands: float | str) -> tuple[bool, SlotItem]:
