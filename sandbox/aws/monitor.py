@@ -14,7 +14,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from image_ingest.events import parse_message
 from image_ingest.target import Target
-from image_ingest.upload import Upload
+from image_ingest.upload import Removal, Upload
 from sandbox.aws.emulator import QUEUE_PATH, DeployedStack
 
 _OVERLAP = 10_000  # milliseconds of the log that are read again, as lines of one moment may arrive out of order
@@ -33,9 +33,9 @@ class QueuedMessage:
     attributes: Mapping[str, str]
 
     @property
-    def upload(self) -> Upload | None:
-        """The upload that the message is about, if it is about one."""
-        return _parse_upload(self.body)
+    def item(self) -> Upload | Removal | None:
+        """The upload or removal that the message requests, if it requests one."""
+        return _parse_item(self.body)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Monitor:
         answer = self._dynamodb.get_item(
             TableName=self._stack.outputs["LedgerTableName"], Key={"target": {"S": str(target)}}, ConsistentRead=True
         )
-        return _parse_item(answer.get("Item", {}))
+        return _read_attributes(answer.get("Item", {}))
 
     def read_items(self, targets: Collection[str]) -> list[Mapping[str, Any]]:
         """The ledger items of at most 100 targets, the latest first."""
@@ -103,7 +103,7 @@ class Monitor:
             return []
         table, keys = self._stack.outputs["LedgerTableName"], [{"target": {"S": target}} for target in targets]
         answer = self._dynamodb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-        items = [_parse_item(item) for item in answer["Responses"].get(table, ())]
+        items = [_read_attributes(item) for item in answer["Responses"].get(table, ())]
         return sorted(items, key=lambda item: str(item.get("updated_at")), reverse=True)
 
     def view_ingest_queue(self) -> QueueView:
@@ -117,7 +117,7 @@ class Monitor:
     def read_dead_letter_codes(self) -> dict[str | None, str]:
         """The error code of each dead letter, by its object's key; None if the message is not about an object."""
         return {
-            letter.upload.key if letter.upload else None: letter.attributes.get("ErrorCode", "")
+            letter.item.key if letter.item else None: letter.attributes.get("ErrorCode", "")
             for letter in self.view_dead_letters().messages
         }
 
@@ -140,13 +140,13 @@ class Monitor:
         return QueueView(view["visible"], view["hidden"], [QueuedMessage(**message) for message in view["messages"]])
 
 
-def _parse_item(item: Mapping[str, Any]) -> Mapping[str, Any]:
+def _read_attributes(item: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: _deserialize(value) for name, value in item.items()}
 
 
 @lru_cache(maxsize=1000)
-def _parse_upload(body: str) -> Upload | None:
-    return next((item for item in parse_message(body) if isinstance(item, Upload)), None)
+def _parse_item(body: str) -> Upload | Removal | None:
+    return next((item for item in parse_message(body) if isinstance(item, Upload | Removal)), None)
 
 
 def _parse_line(text: str) -> Sequence[LogLine]:

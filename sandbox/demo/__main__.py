@@ -18,6 +18,7 @@ from image_ingest.errors import CATALOGUE
 from sandbox.aws import SandboxFailed, start_aws
 from sandbox.demo.album import Sample, make_album
 from sandbox.demo.contact_sheet import Comparison, draw_contact_sheet
+from sandbox.demo.options import OptionResult, try_options
 from sandbox.demo.send import SampleResult, find_mismatches, find_stored_picture, send_samples
 from sandbox.signals import exit_on_signals
 from sandbox.superoffice import AUTHS, StandIn, prepare_keys
@@ -67,10 +68,15 @@ def _run(console: Console, samples: Sequence[Sample], auth: str) -> int:
         console.print(_make_table(settled, wrong))
         uploads = sorted((r for r in settled if not r.sample.repeats), key=lambda result: samples.index(result.sample))
         draw_contact_sheet([_compare(superoffice, result) for result in uploads]).save(SHEET)
-    console.print(f"Before and after: {SHEET.resolve()}")
-    if wrong:
-        console.print(f"[red]{len(wrong)} of {len(settled)} outcomes are not as expected.[/]")
-    return 1 if wrong else 0
+        console.print(f"Before and after: {SHEET.resolve()}\n")
+        console.print("Three options, off by default, in a second stack:")
+        options = try_options(aws, superoffice)
+    for option in options:
+        console.print(_format_option(option))
+    failed = [option for option in options if not option.is_expected]
+    if wrong or failed:
+        console.print(f"[red]{len(wrong) + len(failed)} outcomes are not as expected.[/]")
+    return 1 if wrong or failed else 0
 
 
 def _make_progress(console: Console) -> Progress:
@@ -84,6 +90,11 @@ def _format_line(result: SampleResult) -> str:
     left = f"blob {result.blob_id}" if result.blob_id is not None else (result.code or "")
     target, outcome = f"{_format_target(sample):<12}", f"[{colour}]{result.outcome:<10}[/]"
     return f"  {sample.name:<12} -> {target} {outcome} {left:<26} ({sample.about})"
+
+
+def _format_option(result: OptionResult) -> str:
+    mark = "" if result.is_expected else "[red]WRONG:[/] "
+    return f"  {mark}{result.option:<20} {escape(result.text)}"
 
 
 def _make_table(settled: Sequence[SampleResult], wrong: Mapping[Sample, str]) -> Table:

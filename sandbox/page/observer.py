@@ -137,7 +137,7 @@ class Observer:
         if reading:
             self._read_ledger(lines, uploads)
         held = [m for m in ingest.messages if not m.visible and not self._tracker.is_finished(m)]
-        hidden = [self._describe_hidden(message, now) for message in held if message.upload]
+        hidden = [self._describe_hidden(message, now) for message in held if message.item]
         waiting = [message for message in hidden if message["why"] != "working"]
         working = len(hidden) - len(waiting)
         moving = any(upload["state"] in ("queued", "working") for upload in uploads)
@@ -164,7 +164,7 @@ class Observer:
         if new:
             self._last_call = new[-1].number
         self._calls = [*self._calls, *new][-_CALLS_SHOWN:]
-        puts = ((call.at, parse_target(call.path)) for call in new if call.method == "PUT")
+        puts = ((call.at, parse_target(call.path)) for call in new if call.method in ("PUT", "DELETE"))
         return [ImagePut(at + _EPOCH, target) for at, target in puts if target]
 
     def _read_ledger(self, lines: Iterable[LogLine], uploads: Iterable[State]) -> None:
@@ -191,7 +191,7 @@ class Observer:
         return records
 
     def _describe_hidden(self, message: QueuedMessage, now: float) -> State:
-        upload = message.upload
+        upload = message.item
         if upload and upload.version_id and self._tracker.is_done(upload.version_id):
             why = "done"
         elif self._tracker.is_deferred(message):
@@ -242,7 +242,7 @@ def _describe_call(call: Call) -> State:
 
 
 def _describe_dead_letter(message: QueuedMessage) -> State:
-    upload = message.upload
+    upload = message.item
     code = message.attributes.get("ErrorCode")
     entry = CATALOGUE.get(code or "")
     target = (message.attributes.get("EntityType"), message.attributes.get("EntityId"))

@@ -6,6 +6,7 @@ import io
 from functools import lru_cache
 from typing import Any
 
+from botocore.exceptions import ClientError
 from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
@@ -43,11 +44,11 @@ class Originals:
         return self._describe_once(key, version)[1]
 
     def make_thumbnail(self, key: str, version: str) -> bytes | None:
-        """A PNG of at most 96 x 96 pixels, as stored. None if it is not a picture."""
+        """A PNG of at most 96 x 96 pixels, as stored. None if it is not a picture, or has been deleted."""
         try:
             with Image.open(io.BytesIO(self._read(key, version))) as image:
                 return _draw(image, _THUMBNAIL)
-        except _UNREADABLE:
+        except (ClientError, *_UNREADABLE):
             return None
 
     def _read(self, key: str, version: str) -> bytes:

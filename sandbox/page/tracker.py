@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from image_ingest.errors import CATALOGUE
-from image_ingest.upload import Upload
+from image_ingest.upload import Removal, Upload
 from sandbox.aws import LogLine, QueuedMessage
 
 SHOWN = 60  # uploads, the newest ones
@@ -37,12 +37,13 @@ class ImagePut:
 
 @dataclass
 class _TrackedUpload:
-    """One upload. Times are in seconds since the epoch, None for stages that it has not reached."""
+    """One upload, or one removal. Times are in seconds since the epoch, None for stages that it has not reached."""
 
     version: str
     key: str
     put_at: float
     target: str | None = None
+    is_removal: bool = False
     is_target_known: bool = False  # whether a target of None means that there is none
     queued_at: float | None = None
     taken_at: float | None = None
@@ -76,8 +77,8 @@ class UploadTracker:
         """Adds what the ingest queue contains now, the new log lines, and the new PUTs to SuperOffice."""
         self._waiting = defaultdict(list)
         for message in waiting:
-            if message.upload is not None and message.upload.version_id:
-                self._add_message(message, message.upload, now)
+            if message.item is not None and message.item.version_id:
+                self._add_message(message, message.item, now)
         for line in lines:
             self._add_line(line)
         for put in puts:
@@ -127,9 +128,10 @@ class UploadTracker:
             return False
         return taken <= self.killed_at or now - taken > SILENCE
 
-    def _add_message(self, message: QueuedMessage, sent: Upload, now: float) -> None:
-        version = str(sent.version_id)
-        upload = self._find_or_add(version, sent.key, min(_parse_time(sent.event_time) or now, now))
+    def _add_message(self, message: QueuedMessage, item: Upload | Removal, now: float) -> None:
+        version = str(item.version_id)
+        upload = self._find_or_add(version, item.key, min(_parse_time(item.event_time) or now, now))
+        upload.is_removal = isinstance(item, Removal)
         self._waiting[version].append(message)
         if message.id not in upload.messages:
             upload.messages.add(message.id)
@@ -146,6 +148,7 @@ class UploadTracker:
                 self._outcomes[upload.last.outcome] -= 1
             self._outcomes[line.outcome] += 1
             upload.last = line
+            upload.is_removal = upload.is_removal or line.outcome == "removed"
             upload.attempts += 1
             upload.target, upload.is_target_known = line.target or upload.target, True
             upload.taken_at = line.at - line.milliseconds / 1000
@@ -182,6 +185,7 @@ class UploadTracker:
             "key": upload.key,
             "target": upload.target,
             "target_known": upload.is_target_known,
+            "is_removal": upload.is_removal,
             "state": state,
             "code": code,
             "meaning": CATALOGUE[code].meaning if code in CATALOGUE else None,

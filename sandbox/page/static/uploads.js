@@ -58,11 +58,8 @@ function createUpload(upload) {
     icon("file"),
   );
   thumb.addEventListener("click", () => open(thumb.upload));
-  const image = h("img", {
-    src: `/originals/${upload.id}/thumbnail`,
-    alt: "",
-    onload: () => thumb.replaceChildren(image),
-  });
+  if (upload.is_removal) thumb.disabled = true;
+  else loadThumbnail(thumb, upload);
   return h(
     "li",
     {},
@@ -82,6 +79,14 @@ function createUpload(upload) {
   );
 }
 
+function loadThumbnail(thumb, upload) {
+  const image = h("img", {
+    src: `/originals/${upload.id}/thumbnail`,
+    alt: "",
+    onload: () => thumb.replaceChildren(image),
+  });
+}
+
 function open(upload) {
   const pictures = records.get(upload.target)?.pictures ?? [];
   compare(
@@ -94,7 +99,7 @@ function open(upload) {
 function updateUpload(element, upload) {
   element.dataset.state = upload.state;
   element.querySelector(".thumb").upload = upload;
-  setText(element.querySelector("b"), upload.key);
+  setText(element.querySelector("b"), upload.is_removal ? `${upload.key} deleted` : upload.key);
   setText(element.querySelector(".name span"), upload.target_known ? formatPurpose(upload.target) : "");
   setText(element.querySelector(".state span"), sentence(upload));
   const next = element.querySelector("time");

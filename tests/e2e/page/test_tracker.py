@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from image_ingest.events import format_notification
-from image_ingest.upload import Upload
+from image_ingest.upload import Removal, Upload
 from sandbox.aws import LogLine, QueuedMessage
 from sandbox.page.folder import plan_folder
 from sandbox.page.tracker import SHOWN, SILENCE, TRACKED, ImagePut, UploadTracker, parse_target
@@ -112,6 +112,17 @@ def test_a_target_is_not_called_missing_before_anything_is_known_about_it() -> N
     assert not told(tracker)["target_known"]
     tracker.observe([], [line("stored", NOW)], [], NOW)
     assert told(tracker)["target_known"]
+
+
+def test_a_removal_is_shown_with_its_call() -> None:
+    tracker = UploadTracker()
+    body = format_notification(Removal("bucket", "ada.jpg", "marker", event_time="1970-01-12T13:46:39.000Z"))
+    tracker.observe([QueuedMessage("m1", body, 1, int(NOW) + 720, False, {})], [], [], NOW)
+    assert (told(tracker)["state"], told(tracker)["is_removal"]) == ("working", True)
+    ended = LogLine(NOW + 1, "m1", "removed", "ada.jpg", "marker", "person#1", None, None, 500)
+    tracker.observe([], [ended], [ImagePut(NOW + 0.8, "person#1")], NOW + 1)
+    assert (told(tracker)["state"], told(tracker)["times"]["superoffice"]) == ("removed", NOW + 0.8)
+    assert tracker.count_outcomes() == {"removed": 1, "total": 1}
 
 
 def test_calls_to_image_endpoints_name_their_target() -> None:
