@@ -12,9 +12,7 @@ from image_ingest.superoffice.rate_limit import (
     Slots,
 )
 from image_ingest.superoffice.responses import ImageInfo, describe_response
-from image_ingest.superoffice.secret_parser import ParsedSecret, parse_secret
-from image_ingest.superoffice.secret_schema import SCHEMES, Secret
-from image_ingest.superoffice.secret_source import SecretSource
+from image_ingest.superoffice.secret import SCHEMES, ParsedSecret, Secret, SecretSource, parse_secret
 from image_ingest.superoffice.transport import Calls
 
 __all__ = [

@@ -24,9 +24,7 @@ from image_ingest.superoffice.responses import (
     read_deletion,
     read_image_info,
 )
-from image_ingest.superoffice.secret_parser import parse_secret
-from image_ingest.superoffice.secret_schema import Secret, SystemUser
-from image_ingest.superoffice.secret_source import SecretSource
+from image_ingest.superoffice.secret import Secret, SecretSource, SystemUser, parse_secret
 from image_ingest.superoffice.tenant import Tenant
 from image_ingest.superoffice.transport import Calls, Transport
 from image_ingest.target import Target

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from image_ingest.deadline import Deadline
 from image_ingest.superoffice.connection import Request
 from image_ingest.superoffice.responses import build_unexpected, read_service_object
-from image_ingest.superoffice.secret_schema import (
+from image_ingest.superoffice.secret import (
     Basic,
     Bearer,
     RefreshToken,

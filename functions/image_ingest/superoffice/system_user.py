@@ -17,9 +17,9 @@ from jwt.types import Options
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
 from image_ingest.superoffice.connection import Request
-from image_ingest.superoffice.private_key import load_private_key
 from image_ingest.superoffice.responses import build_unexpected, quote_text, read_service_object
-from image_ingest.superoffice.secret_schema import Secret, SystemUser
+from image_ingest.superoffice.secret import Secret, SystemUser
+from image_ingest.superoffice.secret.private_key import load_private_key
 from image_ingest.superoffice.transport import Calls, Transport
 
 _ISSUER = "SuperOffice AS"

@@ -10,7 +10,7 @@ from image_ingest.errors import Deferred
 from image_ingest.superoffice.address import get_host, is_online, parse_api_address
 from image_ingest.superoffice.connection import Request
 from image_ingest.superoffice.responses import build_unexpected, parse_timestamp, read_service_object
-from image_ingest.superoffice.secret_schema import Secret
+from image_ingest.superoffice.secret import Secret
 from image_ingest.superoffice.transport import Calls, Transport
 from image_ingest.timing import Timing
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from image_ingest.superoffice.private_key import load_private_key
+from image_ingest.superoffice.secret.private_key import load_private_key
 from sandbox.superoffice import get_private_pem, get_rsa_key
 
 

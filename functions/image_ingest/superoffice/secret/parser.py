@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from image_ingest.errors import Deferred
 from image_ingest.superoffice.address import get_host, is_online, parse_api_address, parse_web_address
-from image_ingest.superoffice.secret_schema import SCHEMES, Scheme, SchemeRules, Secret, SystemUser, Ticket
+from image_ingest.superoffice.secret.schema import SCHEMES, Scheme, SchemeRules, Secret, SystemUser, Ticket
 
 _T = TypeVar("_T")
 
@@ -195,7 +195,7 @@ def _parse_password(value: str) -> str:
 
 
 def _parse_private_key(value: str) -> str:
-    from image_ingest.superoffice.private_key import load_private_key
+    from image_ingest.superoffice.secret.private_key import load_private_key
 
     load_private_key(value)
     return value
