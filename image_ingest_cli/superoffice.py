@@ -118,16 +118,16 @@ class Crm:
             names += (f"{entity.get('Name')} {entity['Department']}",)
         return Record(target, tuple(filter(None, names)))
 
-    def image_info(self, target: Target) -> ImageInfo | None:
-        """What SuperOffice says of the picture that the record shows; None if there is none."""
-        return self._client.image_info(target, _deadline(), Calls())
-
     def has_picture(self, target: Target) -> bool:
         """Whether the record shows a picture, whoever stored it."""
         try:
-            return self._client.image_info(target, _deadline(), Calls()) is not None
+            return self.get_image_info(target) is not None
         except Rejected as refusal:
             raise CommandError(f"{refusal.message} The credential lacks permission to read this.") from None
+
+    def get_image_info(self, target: Target) -> ImageInfo | None:
+        """What SuperOffice says about the picture that the record shows; None if there is none. Raises Rejected too."""
+        return self._client.image_info(target, _deadline(), Calls())
 
     def find_pictures(self, targets: Sequence[Target]) -> Iterable[tuple[Target, bool]]:
         """Each target, and whether its record shows a picture. People are asked about in batches where possible."""

@@ -1,4 +1,4 @@
-"""How an upload would end if it was delivered now: the function's own code, run without any side effect."""
+"""How an upload or removal would end if it was delivered now: the function's own code, run without any side effect."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from image_ingest.picture import Picture, Preparation
 from image_ingest.settings import PictureSettings, Settings
 from image_ingest.superoffice import Calls
 from image_ingest.target import Target
-from image_ingest.upload import Delivery, Upload, UploadIdentity
+from image_ingest.upload import Delivery, Removal, Upload, UploadIdentity
 
 _SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The result that the upload would have, and what was found on the way to it; what was not reached is None."""
+    """The result that the upload or removal would have, and what was found on the way to it; what was not reached is None."""
 
     result: Result
     obj: StoredObject | None = None
@@ -36,7 +36,7 @@ class Prediction:
 
 
 def predict(
-    upload: Upload,
+    request: Upload | Removal,
     *,
     settings: Settings,
     objects: ObjectSource,
@@ -44,9 +44,9 @@ def predict(
     superoffice: PictureDestination,
     read_bytes: bool = True,
 ) -> Prediction:
-    """Follows the upload as the function would. Writes nothing.
+    """Follows the upload or removal as the function would. Writes nothing.
 
-    `superoffice` must not store anything: its put_image() says whether SuperOffice would accept the picture.
+    `superoffice` must not change anything: its put_image() says whether SuperOffice would accept the picture.
     Without `read_bytes` the picture is assumed to be sound, unless SKIP_UNCHANGED needs the bytes.
     """
     skips_bytes = not (read_bytes or settings.skip_unchanged)
@@ -61,7 +61,7 @@ def predict(
         report=_Silence(),
         prepare=prepare,
     )
-    attempt = ingest.handle(upload, Delivery("", dead_letters=False), Deadline(_SECONDS))
+    attempt = ingest.handle(request, Delivery("", dead_letters=False), Deadline(_SECONDS))
     picture = None if skips_bytes else attempt.picture
     return Prediction(attempt.result, attempt.obj, attempt.identity, attempt.target, ledger.item, picture)
 
@@ -82,6 +82,8 @@ class _LedgerPreview(Ledger):
     ) -> None: ...
 
     def record_failure(self, claim: UploadClaim, failure: IngestError, *, final: bool) -> None: ...
+
+    def record_removed(self, claim: UploadClaim, tenant: str, *, in_doubt: bool = False) -> None: ...
 
     def record_kept(self, claim: UploadClaim) -> None: ...
 

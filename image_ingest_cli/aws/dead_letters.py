@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from image_ingest.errors import Rejected
 from image_ingest.events import WorkItem, parse_message
 from image_ingest.target import Target, find_target
-from image_ingest.upload import Upload
+from image_ingest.upload import Removal, Upload
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.errors import CommandError
 
@@ -43,15 +43,20 @@ class DeadLetter:
     items: Sequence[WorkItem]
 
     @property
-    def upload(self) -> Upload | None:
-        """Its upload; None if it has none or several."""
-        uploads = [item for item in self.items if isinstance(item, Upload)]
-        return uploads[0] if len(uploads) == 1 == len(self.items) else None
+    def request(self) -> Upload | Removal | None:
+        """Its upload or removal; None if it has none or several."""
+        requests = self.requests
+        return requests[0] if len(requests) == 1 == len(self.items) else None
+
+    @property
+    def requests(self) -> list[Upload | Removal]:
+        """Its uploads and removals."""
+        return [item for item in self.items if isinstance(item, Upload | Removal)]
 
     @property
     def key(self) -> str | None:
         """The key of its object."""
-        return self.upload.key if self.upload else None
+        return self.request.key if self.request else None
 
 
 @contextmanager

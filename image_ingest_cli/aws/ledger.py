@@ -20,6 +20,7 @@ _PUBLIC = (
     *("target", "entity_type", "entity_id", "status", "blob_id", "tenant", "bucket", "key", "version_id"),
     *("content_type", "width", "height", "sha256", "error_code", "error_message", "updated_at"),
 )
+KEPT = "SuperOffice shows a picture that this stack may not replace (REPLACE_PICTURES)."
 _INTERNAL = "#"  # how the targets of the stack's internal bookkeeping begin
 _deserialize = TypeDeserializer().deserialize
 
@@ -78,21 +79,32 @@ def find_ending(item: Item, identity: UploadIdentity) -> Ending | None:
     if stored is not None and same_upload(identity, stored):
         return Ending("stored", blob_id=int(item["blob_id"]))
     attempt = newest_attempt(item)
-    if attempt is not None and same_upload(identity, attempt) and item.get("status") == "rejected":
-        outcome: Outcome = "rejected" if item.get("error_code") else "ignored"
-        return Ending(outcome, item.get("error_code"), item.get("error_message"))
+    if attempt is not None and same_upload(identity, attempt):
+        if item.get("status") == "rejected":
+            outcome: Outcome = "rejected" if item.get("error_code") else "ignored"
+            return Ending(outcome, item.get("error_code"), item.get("error_message"))
+        if item.get("status") == "kept":
+            return Ending("kept", message=KEPT)
     if stored is not None and compare(identity, stored) == "older":
         return Ending("superseded", message="A newer upload for this target is stored.")
+    removal = find_removal(item)
+    if removal is not None and compare(identity, removal) == "older":
+        return Ending("superseded", message="The target's picture was removed after this upload.")
     return None
 
 
+def find_removal(item: Item) -> UploadIdentity | None:
+    """The removal of the picture that was shown last."""
+    return UploadIdentity.from_map(item["removal"]) if "removal" in item else None
+
+
 def newest_attempt(item: Item) -> UploadIdentity | None:
-    """The upload of the newest attempt."""
+    """The upload or removal of the newest attempt."""
     return UploadIdentity.from_map(item["attempt"]) if "attempt" in item else None
 
 
 def public_view(item: Item) -> dict[str, Any]:
-    """What others may read of an item (docs/reference.md, "The ledger"), with the upload of the newest attempt."""
+    """What others may read of an item (docs/reference.md, "The ledger"), with the newest attempt."""
     shown = {name: _json_value(item[name]) for name in _PUBLIC if name in item}
     attempt = newest_attempt(item)
     if attempt is not None:

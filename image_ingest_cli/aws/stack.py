@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -148,9 +148,12 @@ class Stack:
 
     @cached_property
     def crm(self) -> Crm:
-        """SuperOffice, with the stack's own credential and within the stack's rate limit."""
-        secret = SecretSource(self.client("secretsmanager"), self.secret_id)
-        return Crm(SuperOffice(self.settings.superoffice, secret, limits=self.rate_limits, warn=print_note))
+        """SuperOffice, with the stack's own credential."""
+        return self.connect(SecretSource(self.client("secretsmanager"), self.secret_id), print_note)
+
+    def connect(self, secret: SecretSource, warn: Callable[[str], None]) -> Crm:
+        """SuperOffice with this credential, within the stack's rate limit."""
+        return Crm(SuperOffice(self.settings.superoffice, secret, limits=self.rate_limits, warn=warn))
 
     @cached_property
     def rate_limits(self) -> RateLimits:

@@ -26,7 +26,6 @@ from image_ingest_cli.parallel import run_parallel
 Action = Literal["uploaded", "present", "failed"]
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
-_MD5 = re.compile(r"[0-9a-f]{32}")
 _CONTENT_TYPES = {"HEIF": "image/heic"}
 
 
@@ -123,11 +122,10 @@ def _find_present(stack: Stack, photo: PhotoFile, digests: _Digests) -> UploadId
 
 
 def _has_same_bytes(head: Mapping[str, Any], digests: _Digests) -> bool:
-    """By S3's SHA-256 of the whole object; an ETag counts only where it is an MD5."""
+    """By S3's SHA-256 of the object, else by its ETag, which is the MD5 of an unencrypted object in one part."""
     if "ChecksumSHA256" in head:
         return bool(head["ChecksumSHA256"] == digests.sha256)
-    etag = head.get("ETag", "").strip('"')
-    return bool(_MD5.fullmatch(etag)) and etag == digests.md5
+    return bool(head.get("ETag", "").strip('"') == digests.md5)
 
 
 def _parse_target(metadata: Mapping[str, str]) -> Target | None:

@@ -20,6 +20,7 @@ _CHECKS: dict[str, Check] = {
     "queue policy": queues.check_queue_policy,
     "redrive": queues.check_redrive,
     "trigger": queues.check_trigger,
+    "outcome events": queues.check_outcome_events,
     "secret": superoffice.check_secret,
     "tenant": superoffice.check_tenant,
     "SuperOffice": superoffice.check_api,

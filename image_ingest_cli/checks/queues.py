@@ -1,4 +1,4 @@
-"""Checks of the way from bucket to function: notifications, queue policy, redrive, trigger, dead letters."""
+"""Checks of the way from bucket to function and out: notifications, queues, trigger, event bus, dead letters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from image_ingest.aws import error_code
 from image_ingest_cli.aws.queues import count_messages
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.checks.finding import CheckFailed
@@ -15,13 +18,16 @@ _REDEPLOY = "Deploy the template again."
 
 
 def check_notifications(stack: Stack) -> str:
-    """S3 notifies the ingest queue of every new object."""
+    """S3 notifies the ingest queue of every new object and, with REMOVE_WHEN_DELETED, of every deleted one."""
     queue = stack.queue_arn(stack.ingest_queue)
     found = stack.s3.get_bucket_notification_configuration(Bucket=stack.bucket).get("QueueConfigurations", [])
     events = [event for one in found if one["QueueArn"] == queue for event in one["Events"]]
     if "s3:ObjectCreated:*" not in events:
         raise CheckFailed("The bucket does not notify the ingest queue of new objects.", _REDEPLOY)
-    return "enabled"
+    removes = stack.settings.remove_when_deleted
+    if removes and "s3:ObjectRemoved:*" not in events:
+        raise CheckFailed("The bucket does not notify the ingest queue of deleted objects.", _REDEPLOY)
+    return "enabled, for deleted objects too" if removes else "enabled"
 
 
 def check_queue_policy(stack: Stack) -> str:
@@ -49,6 +55,23 @@ def check_trigger(stack: Stack) -> str:
     if "Enabled" not in [trigger["State"] for trigger in response["EventSourceMappings"]]:
         raise CheckFailed("The queue does not start the function.", "Enable the function's SQS trigger in Lambda.")
     return "enabled"
+
+
+def check_outcome_events(stack: Stack) -> str:
+    """The event bus that receives the outcomes exists."""
+    bus = stack.settings.outcome_event_bus
+    if bus is None:
+        return "not used"
+    try:
+        stack.client("events").describe_event_bus(Name=bus)
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        raise CheckFailed(
+            f"There is no event bus {bus}, so every upload is deferred.",
+            "Create the bus, or deploy with another OutcomeEventBus.",
+        ) from None
+    return f"to {bus}"
 
 
 def check_dead_letters(stack: Stack) -> str:

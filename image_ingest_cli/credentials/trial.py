@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from image_ingest.errors import CATALOGUE, Deferred
-from image_ingest.superoffice import SecretSource, SuperOffice, describe_response
+from image_ingest.superoffice import SecretSource, describe_response
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.errors import CommandError
-from image_ingest_cli.superoffice import Crm
 
 _NOT_STORED = "Nothing was stored. To store the secret without this check, use --no-check."
 
 
 def try_secret(stack: Stack, text: str) -> None:
     """Logs in with the secret and reads who it stands for. Raises CommandError if SuperOffice does not accept it."""
-    source = SecretSource(_Candidate(text), "to be stored")
-    client = SuperOffice(stack.settings.superoffice, source, limits=stack.rate_limits, warn=_ignore)
+    crm = stack.connect(SecretSource(_Candidate(text), "to be stored"), _ignore)
     try:
-        response = Crm(client).get_principal()
+        response = crm.get_principal()
     except Deferred as failure:
         raise CommandError(f"{failure.message} {CATALOGUE[failure.code].advice} {_NOT_STORED}") from None
     if response.status != 200:

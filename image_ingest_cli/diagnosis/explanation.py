@@ -11,9 +11,9 @@ from image_ingest.errors import CATALOGUE
 from image_ingest.ledger import Item, same_upload
 from image_ingest.outcome import Outcome
 from image_ingest.target import Target
-from image_ingest.upload import Upload, UploadIdentity
+from image_ingest.upload import Removal, Upload, UploadIdentity
 from image_ingest_cli.aws.dead_letters import DeadLetter, read_dead_letters
-from image_ingest_cli.aws.ledger import newest_attempt, public_view
+from image_ingest_cli.aws.ledger import KEPT, find_removal, newest_attempt, public_view
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.diagnosis.inspector import load_inspector
 from image_ingest_cli.diagnosis.item_text import describe_item
@@ -25,7 +25,13 @@ _SECRET_STEPS = (
     "Once the secret is valid, the upload is stored automatically.",
 )
 _UP_TO_DATE = "Nothing. SuperOffice has this picture or a newer one."
-_SETTLED: Mapping[Outcome, str] = {"duplicate": _UP_TO_DATE, "superseded": _UP_TO_DATE, "unchanged": _UP_TO_DATE}
+_SETTLED: Mapping[Outcome, str] = {
+    "duplicate": _UP_TO_DATE,
+    "superseded": _UP_TO_DATE,
+    "unchanged": _UP_TO_DATE,
+    "removed": "Nothing. The picture was removed, because the object was deleted.",
+    "kept": f"Nothing, if that picture is right. {KEPT} To replace it, delete it in SuperOffice, then use resend.",
+}
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,10 @@ def explain_upload(stack: Stack, upload: Upload) -> Explanation:
     letters = [
         one
         for one in read_dead_letters(stack)
-        if one.upload and (one.upload.bucket, one.key) == (upload.bucket, upload.key)
+        if one.request and (one.request.bucket, one.key) == (upload.bucket, upload.key)
     ]
     letter = _pick_newest(letters, upload.version_id)
-    inspection = load_inspector()(stack, letter.upload if letter and letter.upload else upload)
+    inspection = load_inspector()(stack, letter.request if letter and letter.request else upload)
     return Explanation(inspection.target, inspection.item, inspection, letter)
 
 
@@ -55,11 +61,10 @@ def explain_record(stack: Stack, target: Target) -> Explanation:
     item = stack.table.read(target)
     letter = _pick_newest([one for one in read_dead_letters(stack) if one.target == target], None)
     identity = newest_attempt(item)
-    if letter and letter.upload:
-        upload: Upload | None = letter.upload
-    else:
-        upload = _rebuild_upload(identity) if identity else None
-    return Explanation(target, item, load_inspector()(stack, upload) if upload else None, letter)
+    request = letter.request if letter else None
+    if request is None and identity is not None:
+        request = _rebuild_request(identity)
+    return Explanation(target, item, load_inspector()(stack, request) if request else None, letter)
 
 
 def build_sections(explanation: Explanation) -> list[tuple[str, list[str]]]:
@@ -99,46 +104,63 @@ def find_next_steps(explanation: Explanation) -> list[str]:
     prediction, letter = explanation.inspection.prediction, explanation.letter
     advice = [CATALOGUE[prediction.code].advice] if prediction.code in CATALOGUE else []
     if letter is not None:
-        return [*advice, *_find_steps_for_letter(prediction.outcome, letter)]
-    if prediction.outcome == "stored":
-        return _find_steps_to_store(explanation, explanation.inspection)
+        is_done = _is_removed(explanation)
+        return [*advice, *_find_steps_for_letter("superseded" if is_done else prediction.outcome, letter)]
+    if prediction.outcome in {"stored", "removed"} and not _is_removed(explanation):
+        return _find_steps_to_change(explanation, explanation.inspection)
     if prediction.code == "credentials.invalid":
         return list(_SECRET_STEPS)
     return advice or [_SETTLED.get(prediction.outcome, "Upload the photo again.")]
 
 
 def _find_steps_for_letter(outcome: Outcome, letter: DeadLetter) -> list[str]:
-    if outcome == "stored":
+    if outcome in {"stored", "removed"}:
         return [f"Replay it: image-ingest failures replay {letter.id[:8]}"]
     if outcome in {"rejected", "deferred"}:
         return [f"Then replay it: image-ingest failures replay {letter.id[:8]} (or failures discard)"]
     return [f"It is safe to discard it: image-ingest failures discard {letter.id[:8]}"]
 
 
-def _find_steps_to_store(explanation: Explanation, inspection: Inspection) -> list[str]:
-    attempt = newest_attempt(explanation.item)
+def _find_steps_to_change(explanation: Explanation, inspection: Inspection) -> list[str]:
+    attempt, target = newest_attempt(explanation.item), explanation.target
     is_same = attempt is not None and inspection.identity is not None and same_upload(inspection.identity, attempt)
     if is_same and explanation.item.get("status") in {"deferred", "in_progress"}:
-        return ["Wait. The upload is in progress and is retried automatically."]
-    key = shlex.quote(inspection.upload.key)
+        return ["Wait. It is in progress and is retried automatically."]
+    if isinstance(inspection.request, Removal):
+        record = describe_target(target) if target else "ENTITY ID"
+        return [f"No delivery of it is known. Remove the picture: image-ingest remove {record}"]
+    key = shlex.quote(inspection.request.key)
     return [f"No delivery of it is known. Enqueue it again: image-ingest resend --prefix {key}"]
 
 
+def _is_removed(explanation: Explanation) -> bool:
+    """Whether this very removal was carried out."""
+    removal, inspection = find_removal(explanation.item), explanation.inspection
+    if removal is None or inspection is None or inspection.identity is None:
+        return False
+    return same_upload(inspection.identity, removal)
+
+
 def _pick_newest(letters: Sequence[DeadLetter], version_id: str | None) -> DeadLetter | None:
-    same = [one for one in letters if version_id is None or (one.upload and one.upload.version_id == version_id)]
+    same = [one for one in letters if version_id is None or (one.request and one.request.version_id == version_id)]
     return same[-1] if same else None
 
 
-def _rebuild_upload(identity: UploadIdentity) -> Upload:
+def _rebuild_request(identity: UploadIdentity) -> Upload | Removal:
+    if identity.is_removal:
+        return Removal(identity.bucket, identity.key, identity.version_id, identity.sequencer, identity.time)
     return Upload(identity.bucket, identity.key, identity.version_id, identity.sequencer, identity.time, identity.etag)
 
 
 def _describe_object(inspection: Inspection | None) -> list[str]:
     if inspection is None:
         return ["No upload for this record is known."]
-    upload, obj = inspection.upload, inspection.obj
+    request, obj = inspection.request, inspection.obj
+    name = f"s3://{request.bucket}/{request.key}"
+    if isinstance(request, Removal):
+        return [f"{name} was deleted at {request.event_time or 'an unknown time'}."]
     if obj is None:
-        return [f"s3://{upload.bucket}/{upload.key} does not exist. {inspection.prediction.message}"]
+        return [f"{name} does not exist. {inspection.prediction.message}"]
     metadata = ", ".join(f"{name}={value}" for name, value in sorted(obj.metadata.items())) or "none"
     version = f", version {obj.version_id}" if obj.version_id else ""
     return [

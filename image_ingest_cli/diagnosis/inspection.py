@@ -8,20 +8,20 @@ from image_ingest.picture import Picture
 from image_ingest.predict import predict
 from image_ingest.superoffice import Calls, ImageInfo
 from image_ingest.target import Target
-from image_ingest.upload import Upload
+from image_ingest.upload import Removal, Upload
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.diagnosis.prediction import Inspection, Prediction
 from image_ingest_cli.errors import CommandError
 
 
-def inspect(stack: Stack, upload: Upload, *, past_picture: bool = False) -> Inspection:
-    """Predicts the upload's outcome by the actual object, ledger and record.
+def inspect(stack: Stack, request: Upload | Removal, *, past_picture: bool = False) -> Inspection:
+    """Predicts the outcome of an upload or removal by the actual object, ledger and record.
 
     `past_picture`: its picture was made before, so that the bytes need not be read again.
     """
     superoffice = _Acceptance(stack)
     predicted = predict(
-        upload,
+        request,
         settings=stack.settings,
         objects=stack.objects,
         table=stack.table,
@@ -31,7 +31,7 @@ def inspect(stack: Stack, upload: Upload, *, past_picture: bool = False) -> Insp
     result = predicted.result
     message = superoffice.remark if result.outcome == "stored" else result.message
     return Inspection(
-        upload=upload,
+        request=request,
         obj=predicted.obj,
         identity=predicted.identity,
         target=predicted.target,
@@ -66,4 +66,4 @@ class _Acceptance:
         return False
 
     def image_info(self, target: Target, deadline: Deadline, calls: Calls) -> ImageInfo | None:
-        return self._stack.crm.image_info(target)
+        return self._stack.crm.get_image_info(target)

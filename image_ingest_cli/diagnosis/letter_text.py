@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from image_ingest.errors import CATALOGUE, CatalogueEntry
+from image_ingest.upload import Removal
 from image_ingest_cli.aws.dead_letters import DeadLetter
 from image_ingest_cli.aws.selection import NO_CODE
 from image_ingest_cli.diagnosis.prediction import Prediction
@@ -50,23 +51,30 @@ def build_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Predi
 
 def build_letter(letter: DeadLetter, prediction: Prediction | None) -> dict[str, Any]:
     """One letter for other programs."""
-    upload, target = letter.upload, letter.target
+    request, target = letter.request, letter.target
     return {
         "id": letter.id,
         "code": letter.code,
         "message": letter.message,
         "attempts": letter.attempts,
+        "request": "removal" if isinstance(request, Removal) else "upload" if request else None,
         "entity_type": target.entity_type if target else None,
         "entity_id": target.entity_id if target else None,
-        "bucket": upload.bucket if upload else None,
-        "key": upload.key if upload else None,
-        "version_id": upload.version_id if upload else None,
+        "bucket": request.bucket if request else None,
+        "key": request.key if request else None,
+        "version_id": request.version_id if request else None,
         "sent_at": letter.sent_at,
         "prediction": vars(prediction) if prediction else None,
     }
 
 
+def _describe_key(letter: DeadLetter) -> str:
+    if isinstance(letter.request, Removal):
+        return f"{letter.key} (deleted)"
+    return letter.key or "(no upload)"
+
+
 def _show_letter(letter: DeadLetter, predictions: Mapping[str, Prediction]) -> list[Any]:
     record = describe_target(letter.target) if letter.target else "?"
-    row = [letter.id[:8], record, letter.key or "(no upload)", letter.sent_at, letter.attempts or "?"]
+    row = [letter.id[:8], record, _describe_key(letter), letter.sent_at, letter.attempts or "?"]
     return [*row, predictions[letter.id]] if predictions else row

@@ -9,7 +9,7 @@ from image_ingest.aws import StoredObject
 from image_ingest.ledger import Item
 from image_ingest.outcome import Outcome
 from image_ingest.target import Target
-from image_ingest.upload import Upload, UploadIdentity
+from image_ingest.upload import Removal, Upload, UploadIdentity
 
 if TYPE_CHECKING:
     from image_ingest.picture import Picture
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """How an upload that is delivered now would end, and why."""
+    """How an upload or removal that is delivered now would end, and why."""
 
     outcome: Outcome
     code: str | None = None
@@ -32,7 +32,7 @@ class Prediction:
 class Inspection:
     """What was found on the way to the prediction; the rest stays None if the way ended earlier."""
 
-    upload: Upload
+    request: Upload | Removal
     obj: StoredObject | None = None
     identity: UploadIdentity | None = None
     target: Target | None = None

@@ -120,9 +120,9 @@ def wait_for(look: Any) -> Any:
 
 
 @contextmanager
-def open_cli_sandbox() -> Iterator[CliSandbox]:
-    """A sandbox in which the stack has its default name."""
+def open_cli_sandbox(**parameters: str) -> Iterator[CliSandbox]:
+    """A sandbox in which the stack has its default name; `parameters` are the template's."""
     with start_aws() as aws, StandIn() as superoffice:
-        stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000"})
+        stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000", **parameters})
         stack.put_secret(superoffice.secret("basic"))
         yield CliSandbox(stack, superoffice)

@@ -9,7 +9,7 @@ import pytest
 from image_ingest.errors import CATALOGUE
 from image_ingest.outcome import Outcome
 from image_ingest.target import Target
-from image_ingest.upload import Upload, UploadIdentity
+from image_ingest.upload import Removal, Upload, UploadIdentity
 from image_ingest_cli.aws.dead_letters import DeadLetter
 from image_ingest_cli.diagnosis.explanation import Explanation, build_document, find_next_steps
 from image_ingest_cli.diagnosis.prediction import Inspection, Prediction
@@ -18,6 +18,8 @@ TARGET = Target("person", 7)
 UPLOAD = Upload("b", "photos/it's me.jpg", "1")
 IDENTITY = UploadIdentity("b", UPLOAD.key, "1", None, "2026-10-05T10:00:00Z", "e")
 OTHER = UploadIdentity("b", UPLOAD.key, "2", None, "2026-10-05T10:00:01Z", "e")
+REMOVAL = Removal("b", UPLOAD.key, "3", None, "2026-10-05T10:00:02Z")
+REMOVAL_IDENTITY = UploadIdentity("b", UPLOAD.key, "3", None, "2026-10-05T10:00:02Z", "", is_removal=True)
 LETTER = DeadLetter("0123456789", "r", "{}", "image.unreadable", "m", 3, TARGET, "2026-10-05T10:00:00Z", ())
 UNREADABLE_ADVICE = CATALOGUE["image.unreadable"].advice
 
@@ -35,6 +37,17 @@ def _explain(
     if outcome is not None:
         prediction = Prediction(outcome, code, "m")
         inspection = Inspection(UPLOAD, identity=IDENTITY, target=TARGET, item=item, prediction=prediction)
+    return Explanation(TARGET, item, inspection, LETTER if letter else None)
+
+
+def _explain_removal(
+    outcome: Outcome, *, letter: bool = False, status: str | None = None, done: bool = False
+) -> Explanation:
+    item: dict[str, Any] = {} if status is None else {"status": status, "attempt": REMOVAL_IDENTITY.as_map()}
+    if done:
+        item["removal"] = REMOVAL_IDENTITY.as_map()
+    prediction = Prediction(outcome, None, "m")
+    inspection = Inspection(REMOVAL, identity=REMOVAL_IDENTITY, target=TARGET, item=item, prediction=prediction)
     return Explanation(TARGET, item, inspection, LETTER if letter else None)
 
 
@@ -59,8 +72,8 @@ def _explain(
             (_explain(outcome, status="stored"), ["Nothing. SuperOffice has this picture or a newer one."])
             for outcome in ("duplicate", "superseded", "unchanged")
         ),
-        (_explain("stored", status="in_progress"), ["Wait. The upload is in progress"]),
-        (_explain("stored", status="deferred"), ["Wait. The upload is in progress"]),
+        (_explain("stored", status="in_progress"), ["Wait. It is in progress"]),
+        (_explain("stored", status="deferred"), ["Wait. It is in progress"]),
         (
             _explain("stored"),
             ["No delivery of it is known. Enqueue it again: image-ingest resend --prefix 'photos/it'\"'\"'s me.jpg'"],
@@ -70,6 +83,14 @@ def _explain(
         (_explain("rejected", "image.unreadable", status="rejected"), [UNREADABLE_ADVICE]),
         (_explain("deferred", "target.busy", status="in_progress"), [CATALOGUE["target.busy"].advice]),
         (_explain("ignored"), ["Upload the photo again."]),
+        (_explain("kept", status="kept"), ["Nothing, if that picture is right. SuperOffice shows a picture"]),
+        (_explain("kept", letter=True), ["It is safe to discard it"]),
+        (_explain_removal("removed", status="removed", done=True), ["Nothing. The picture was removed"]),
+        (_explain_removal("removed", status="deferred"), ["Wait. It is in progress"]),
+        (_explain_removal("removed"), ["No delivery of it is known. Remove the picture: image-ingest remove person 7"]),
+        (_explain_removal("removed", letter=True), ["Replay it: image-ingest failures replay 01234567"]),
+        (_explain_removal("removed", letter=True, status="removed", done=True), ["It is safe to discard it"]),
+        (_explain_removal("superseded", status="stored"), ["Nothing. SuperOffice has this picture or a newer one."]),
         (
             _explain("deferred", "credentials.invalid", status="deferred"),
             [

@@ -51,6 +51,16 @@ def _item(
             Ending("superseded", message="A newer upload for this target is stored."),
         ),
         (_item(stored=_identity("0", EARLIER), attempt=_identity("2", LATER), status="rejected", error_code="x"), None),
+        (
+            _item(stored=_identity("0", EARLIER), attempt=_identity("1"), status="kept"),
+            Ending("kept", message="SuperOffice shows a picture that this stack may not replace (REPLACE_PICTURES)."),
+        ),
+        (_item(attempt=_identity("2", LATER), status="kept"), None),
+        (
+            {"status": "removed", "removal": _identity("2", LATER).as_map()},
+            Ending("superseded", message="The target's picture was removed after this upload."),
+        ),
+        ({"status": "removed", "removal": _identity("0", EARLIER).as_map()}, None),
     ],
 )
 def test_an_upload_ends_as_the_ledger_says(item: dict[str, Any], expected: Ending | None) -> None:
