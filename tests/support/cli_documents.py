@@ -132,6 +132,24 @@ def _write_part(name: str, content: str) -> None:
         path.write_text(_marked(name).sub(lambda match: match[1] + content, text))
 
 
+def find_mentions() -> list[str]:
+    """Every command line that a document or the template contains, up to where prose or the shell continues."""
+    texts = [path.read_text() for path in (*_documents(), ROOT / "template.yaml")]
+    return [match[0].strip() for text in texts for match in re.finditer(r"\bimage-ingest [a-z][^`\n#;>&|(:\"→]*", text)]
+
+
+def find_mistake(mention: str) -> str | None:
+    """The first word that is no command or option; None if there is no such word."""
+    command: Any = typer.main.get_command(app)
+    words = mention.split()[1:]
+    while hasattr(command, "commands"):
+        if not words or words[0].rstrip(".,") not in command.commands:
+            return words[0] if words else None
+        command = command.commands[words.pop(0).rstrip(".,")]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    return next((word for word in words if word.startswith("-") and word not in {*known, "--help"}), None)
+
+
 def _commands() -> Iterator[tuple[str, ...]]:
     group: Any = typer.main.get_command(app)
     for name, command in group.commands.items():

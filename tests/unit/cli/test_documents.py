@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.support.cli_documents import make_example, outdated_parts, recorded_example, recorded_session
+import pytest
+
+from tests.support.cli_documents import (
+    find_mentions,
+    find_mistake,
+    make_example,
+    outdated_parts,
+    recorded_example,
+    recorded_session,
+)
 
 
 def test_the_help_in_the_documents_is_that_of_the_commands() -> None:
@@ -11,3 +20,23 @@ def test_the_help_in_the_documents_is_that_of_the_commands() -> None:
 
 def test_the_example_in_the_readme_is_from_the_session() -> None:
     assert recorded_example() == make_example(recorded_session()), "run: make documents"
+
+
+def test_every_command_in_the_documents_exists() -> None:
+    mentions = find_mentions()
+    assert len(mentions) > 50
+    assert {mention: mistake for mention in mentions if (mistake := find_mistake(mention))} == {}
+
+
+@pytest.mark.parametrize(
+    ("mention", "mistake"),
+    [
+        ("image-ingest statuses", "statuses"),
+        ("image-ingest failures lists", "lists"),
+        ("image-ingest failures replay --every", "--every"),
+        ("image-ingest status person 123 --json", None),
+        ("image-ingest failures", None),
+    ],
+)
+def test_a_mistake_is_found(mention: str, mistake: str | None) -> None:
+    assert find_mistake(mention) == mistake
