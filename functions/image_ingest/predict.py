@@ -25,7 +25,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Prediction:
-    """The result that the upload or removal would have, and what was found on the way to it; what was not reached is None."""
+    """The result of the upload or removal, and what was found on the way to it; what was not reached is None."""
 
     result: Result
     obj: StoredObject | None = None

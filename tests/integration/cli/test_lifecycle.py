@@ -71,11 +71,13 @@ def test_the_doctor_checks_that_deletions_are_notified(sandbox: CliSandbox) -> N
     findings = {one["check"]: one for one in sandbox.run("doctor", "--json").data}
     assert findings["notifications"]["detail"] == "enabled, for deleted objects too"
     assert findings["outcome events"]["detail"] == "not used"
-    (before,) = s3.get_bucket_notification_configuration(Bucket=sandbox.bucket)["QueueConfigurations"]
-    only_new = {"QueueConfigurations": [{**before, "Events": ["s3:ObjectCreated:*"]}]}
-    s3.put_bucket_notification_configuration(Bucket=sandbox.bucket, NotificationConfiguration=only_new)
+    before = s3.get_bucket_notification_configuration(Bucket=sandbox.bucket)["QueueConfigurations"]
+    only_new = [one for one in before if one["Events"] == ["s3:ObjectCreated:*"]]
+    s3.put_bucket_notification_configuration(
+        Bucket=sandbox.bucket, NotificationConfiguration={"QueueConfigurations": only_new}
+    )
     findings = {one["check"]: one for one in sandbox.run("doctor", "--json", expect=1).data}
     assert "deleted objects" in findings["notifications"]["detail"]
     s3.put_bucket_notification_configuration(
-        Bucket=sandbox.bucket, NotificationConfiguration={"QueueConfigurations": [before]}
+        Bucket=sandbox.bucket, NotificationConfiguration={"QueueConfigurations": before}
     )
