@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
+from typing import Any
 
 from PIL import Image, ImageCms
 
-MAX_PROFILE_BYTES = 8 * 2**20
+from image_ingest.picture.cicp import Cicp, build_cicp_profile, build_tone_map, is_high_dynamic_range
+from image_ingest.picture.icc import MAX_PROFILE_BYTES
+
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _BROKEN = (ImageCms.PyCMSError, OSError, ValueError, KeyError)
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 
 
-def convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """An L, LA, RGB or RGBA picture in sRGB.
+Colours = bytes | Cicp | None  # an ICC profile, or numbers; None for sRGB
 
-    `profile` is the ICC profile of `image` (L, LA, RGB, RGBA, CMYK, YCbCr, LAB). A broken one, or one for another
-    colour space, counts as none, and no profile counts as sRGB.
+
+def find_colours(info: Mapping[Any, Any]) -> Colours:
+    """What a picture's `info` states, the numbers first, as PNG wants it."""
+    cicp, profile = info.get("cicp"), info.get("icc_profile")
+    if cicp is None:
+        return profile
+    return cicp if is_high_dynamic_range(cicp) else build_cicp_profile(cicp)
+
+
+def convert_to_srgb(image: Image.Image, colours: Colours) -> Image.Image:
+    """An L, LA, RGB or RGBA picture in sRGB, from `image` in L, LA, RGB, RGBA, CMYK, YCbCr or LAB.
+
+    A broken profile, or one for another colour space, counts as none, and none counts as sRGB.
     """
     if image.mode in ("LA", "RGBA"):
         alpha = image.getchannel("A")
-        opaque = convert_to_srgb(image.convert(image.mode[:-1]), profile)
+        opaque = convert_to_srgb(image.convert(image.mode[:-1]), colours)
         opaque.putalpha(alpha)
         return opaque
     if image.mode == "LAB":
         return _apply_transform(image, _build_lab_transform())
-    return _apply_profile(image, profile) or _assume_srgb(image)
+    if isinstance(colours, tuple):
+        return image.convert("RGB").filter(build_tone_map(colours))
+    return _apply_profile(image, colours) or _assume_srgb(image)
 
 
 def _assume_srgb(image: Image.Image) -> Image.Image:

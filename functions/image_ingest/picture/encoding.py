@@ -46,9 +46,7 @@ def _count_edges(band: Image.Image) -> int:
 
 
 def reduce_to_palette(image: Image.Image) -> Image.Image:
-    """At most 256 colours, for a picture whose source had no more."""
-    if image.mode == "LA":
-        image = image.convert("RGBA")
+    """At most 256 colours, for an opaque picture whose source had no more."""
     return image if image.mode == "L" else image.quantize(256, dither=Image.Dither.NONE)
 
 

@@ -59,6 +59,12 @@ def adapt_colorants(chromaticity: Sequence[float]) -> list[Vector]:
     ]
 
 
+def combine(source: Sequence[Vector], target: Sequence[Vector]) -> Matrix:
+    """From the RGB of some colorants to the RGB of others."""
+    back = _invert(_transpose(target))
+    return _transpose([_multiply(back, colorant) for colorant in source])
+
+
 def _adapt(white: Vector) -> Matrix:
     """From this white to D50 (Bradford)."""
     cones = zip(_BRADFORD, _multiply(_BRADFORD, _D50), _multiply(_BRADFORD, white), strict=True)

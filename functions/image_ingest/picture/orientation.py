@@ -9,6 +9,8 @@ from PIL import Image
 
 _TAG = 0x0112
 _MOST_ENTRIES = 512
+_IDENTIFIER = b"Exif\0\0"
+_KINDS = {1: "B", 3: "H", 4: "I"}
 _UPRIGHT: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -21,8 +23,10 @@ _UPRIGHT: dict[int, Image.Transpose] = {
 
 
 def read_orientation(image: Image.Image) -> int:
-    """1 … 8. The decoders of TIFF and HEIF turn their pictures themselves, so for them it is 1."""
-    return 1 if image.format in ("TIFF", "HEIF") else _read_exif(image.info)
+    """1 … 8. The decoder of TIFF turns its pictures itself, and that of HEIF those that the container turns."""
+    if image.format == "HEIF":
+        return int(image.info.get("original_orientation") or 1)
+    return 1 if image.format == "TIFF" else _read_exif(image.info)
 
 
 def is_sideways(orientation: int) -> bool:
@@ -44,13 +48,15 @@ def _read_exif(info: dict[Any, Any]) -> int:
     exif = info.get("exif")
     if not isinstance(exif, bytes):
         return 1
-    tiff = exif[6:] if exif.startswith(b"Exif\0\0") else exif
+    tiff = exif
+    while tiff.startswith(_IDENTIFIER):  # some WebP files have it twice
+        tiff = tiff[len(_IDENTIFIER) :]
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return 1
     try:
         return _search_directory(tiff, order)
-    except struct.error:
+    except (struct.error, KeyError):
         return 1
 
 
@@ -58,7 +64,8 @@ def _search_directory(tiff: bytes, order: str) -> int:
     (start,) = struct.unpack_from(order + "I", tiff, 4)
     (entries,) = struct.unpack_from(order + "H", tiff, start)
     for entry in range(min(entries, _MOST_ENTRIES)):
-        tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, start + 2 + 12 * entry)
+        tag, kind, count = struct.unpack_from(order + "HHI", tiff, start + 2 + 12 * entry)
         if tag == _TAG:
-            return int(value) if 1 <= value <= 8 else 1
+            (value,) = struct.unpack_from(order + _KINDS[kind], tiff, start + 10 + 12 * entry)
+            return int(value) if count and 1 <= value <= 8 else 1
     return 1

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from image_ingest.errors import Rejected
 from image_ingest.picture.attention import move_crop
-from image_ingest.picture.colour import convert_to_srgb
+from image_ingest.picture.colour import convert_to_srgb, find_colours
 from image_ingest.picture.encoding import encode_jpeg, encode_png, reduce_to_palette
 from image_ingest.picture.formats import Source, open_image
 from image_ingest.picture.geometry import LINE_ART_MARGIN, PHOTO_MARGIN, Plan, plan_resize, reduce_decoding
@@ -134,20 +134,20 @@ def _plan(image: Image.Image, size: tuple[int, int], settings: PictureSettings) 
 
 def _shrink(decoded: _Decoded) -> Image.Image:
     """The result as people see it: L, LA, RGB, RGBA, or an unchanged P."""
-    image, goal, profile = decoded.image, decoded.goal, decoded.image.info.get("icc_profile")
-    if image.mode == "P" and not profile and goal.box == (0, 0, *goal.size) == (0, 0, *image.size):
+    image, goal, colours = decoded.image, decoded.goal, find_colours(decoded.image.info)
+    if image.mode == "P" and colours is None and goal.box == (0, 0, *goal.size) == (0, 0, *image.size):
         return turn_upright(image, read_orientation(image))
-    small = convert_to_srgb(_divide_alpha_out(shrink(image, goal)), profile)
+    small = convert_to_srgb(_divide_alpha_out(shrink(image, goal)), colours)
     return turn_upright(small, read_orientation(image))
 
 
 def _encode(image: Image.Image, small: Image.Image, quality: int, source_format: str) -> Picture:
     if small.mode == "P":
         return encode_png(small, source_format, small.info.get("transparency"))
-    if image.mode in ("P", "PA") or (image.format in _PALETTE_ALWAYS and image.mode == "L"):
-        return encode_png(reduce_to_palette(small), source_format)
     if small.mode in ("LA", "RGBA"):
         return encode_png(small, source_format)
+    if image.mode in ("P", "PA") or (image.format in _PALETTE_ALWAYS and image.mode == "L"):
+        return encode_png(reduce_to_palette(small), source_format)
     return encode_jpeg(small, quality, source_format)
 
 

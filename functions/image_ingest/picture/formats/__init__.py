@@ -85,8 +85,8 @@ def import_decoder(source_format: str) -> None:
 def open_image(source_format: str, source: Source) -> ImageFile:
     """Reads the header with this one decoder; `load` then reads the pixels.
 
-    The `info` of the result may have: `icc_profile`, `exif`, `transparency` (as Pillow keeps it), `cicp` (primaries and
-    transfer, ITU-T H.273) and `mp` (more pictures follow). Raises Rejected, and whatever decoders raise.
+    The `info` of the result may have: `icc_profile`, `exif`, `transparency` (as Pillow keeps it), `cicp` (a Cicp)
+    and `mp` (more pictures follow). Raises Rejected, and whatever decoders raise.
     """
     module, function = _DECODERS[source_format]
     return cast("ImageFile", getattr(importlib.import_module(module), function)(source))

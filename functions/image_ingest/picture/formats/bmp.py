@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, ImageMath, ImagePalette
 from image_ingest.errors import Rejected
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.splice import Splice
-from image_ingest.picture.icc import MAX_PROFILE_BYTES, build_profile
+from image_ingest.picture.icc import MAX_PROFILE_BYTES, adapt_colorants, build_profile
 
 _UNCOMPRESSED, _RLE8, _RLE4, _MASKS, _MASKS_WITH_ALPHA = 0, 1, 2, 3, 6
 _DEPTHS = {0: (1, 2, 4, 8, 16, 24, 32), 1: (8,), 2: (4,), 3: (16, 32), 6: (16, 32)}
@@ -23,6 +23,7 @@ _RAW_MODES = {
     (0xFF0000, 0xFF00, 0xFF, 0xFF000000): ("RGBA", "BGRA"),
 }
 _CALIBRATED, _EMBEDDED = 0, 0x4D424544
+_D65 = (0.9505, 1.0, 1.0890)
 _STRIP_PIXELS = 1 << 19
 
 _Masks = tuple[int, int, int, int]
@@ -104,7 +105,8 @@ class Bmp(ImageFile.ImageFile):
             for begin, end in skipped:
                 indices[begin:end] = bytes((unused,)) * (end - begin)
             self.info["transparency"] = unused
-        self.im, self.tile = Image.frombuffer("P", self.size, indices, "raw", "P", 0, 1).im, []
+        order = -1 if self.header.height < 0 else 1  # runs go up, or down if the top row comes first
+        self.im, self.tile = Image.frombuffer("P", self.size, indices, "raw", "P", 0, order).im, []
 
 
 def open_bmp(source: Source) -> Bmp:
@@ -123,7 +125,7 @@ def _read_header(source: memoryview) -> _Header:
             (compression,) = struct.unpack_from("<I", source, 30)
         if version >= 36:
             (colours,) = struct.unpack_from("<I", source, 46)
-    if bits not in _DEPTHS.get(compression, ()) or (compression in (_RLE8, _RLE4) and height < 0):
+    if bits not in _DEPTHS.get(compression, ()):
         raise Rejected(
             "image.unsupported-format", f"The BMP has {bits} bits per pixel and compression {compression}: not read."
         )
@@ -203,14 +205,19 @@ class _Canvas:
         self.indices[begin : begin + len(pixels)] = pixels
         self.column += len(pixels)
 
-    def skip(self, rows: int, columns: int) -> None:
-        """Goes up by so many rows, then to the right."""
-        column = min(self.column + columns, self.width)
-        for _ in range(min(rows, self.row + 1)):
-            self._mark(self.width)
-            self.row, self.column = self.row - 1, 0
-        if self.row >= 0:
-            self._mark(column)
+    def leap(self, rows: int, columns: int) -> None:
+        """Goes up by so many rows, and to the right. Raises OSError beyond the edges."""
+        column = self.column + columns
+        if rows > self.row or column > self.width:
+            raise OSError("a leap goes past the edge")
+        for _ in range(rows):
+            self.end_row()
+        self._mark(column)
+
+    def end(self) -> None:
+        """Everything that is left is skipped."""
+        while self.row >= 0:
+            self.end_row()
 
     def end_row(self) -> None:
         self._mark(self.width)
@@ -238,11 +245,13 @@ def _decode_runs(data: memoryview, width: int, height: int, bits: int) -> tuple[
         elif code == 0:
             canvas.end_row()
         elif code == 1:
-            canvas.skip(height, 0)
+            canvas.end()
         elif code == 2:
-            canvas.skip(data[at + 1], data[at])
+            canvas.leap(data[at + 1], data[at])
             at += 2
         else:
+            if canvas.column + code > width:
+                raise OSError("a run goes past its row")
             size = code if bits == 8 else (code + 1) // 2
             canvas.paint(_spread(data[at : at + size], bits)[:code])
             at += size + size % 2
@@ -270,5 +279,12 @@ def _read_profile(source: memoryview, header: _Header) -> bytes | None:
     gammas = [value / 2**16 for value in struct.unpack_from("<3I", source, 110)]
     if kind != _CALIBRATED or not all(gammas) or not any(endpoints):
         return None
-    colorants = [(endpoints[i], endpoints[i + 1], endpoints[i + 2]) for i in (0, 3, 6)]
-    return build_profile(colorants, gammas[0])
+    colours = [endpoints[i : i + 3] for i in (0, 3, 6)]
+    white = [sum(parts) for parts in zip(*colours, strict=True)]
+    if all(abs(sum(colour) - 1) < 0.01 for colour in colours):  # chromaticities, which say nothing about white
+        white = list(_D65)
+    try:
+        chromaticity = [part / sum(colour) for colour in (white, *colours) for part in colour[:2]]
+        return build_profile(adapt_colorants(chromaticity), gammas[0])
+    except ZeroDivisionError:
+        return None

@@ -14,7 +14,7 @@ from image_ingest.picture.formats.splice import open_file
 def read_canvas(source: Source) -> tuple[int, int]:
     """Width and height of the whole canvas. Raises Rejected `image.unreadable`."""
     head = source[12:30]
-    if len(head) < 18:
+    if len(head) < (13 if head[:4] == b"VP8L" else 18):
         raise Rejected("image.unreadable", "The WebP is cut off before its size.")
     if head[:4] == b"VP8X":
         return int.from_bytes(head[12:15], "little") + 1, int.from_bytes(head[15:18], "little") + 1
