@@ -36,7 +36,8 @@ _WORST, _CELL = 30, 180
 # Draws the picture as a page shows it, at the size that the function gives it, and returns RGBA.
 _SHOW = """async ([data, side]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-  const url = URL.createObjectURL(new Blob([bytes]));
+  const blob = new Blob([bytes]);
+  const url = URL.createObjectURL(blob);
   const image = new Image();
   image.src = url;
   try { await image.decode(); } catch { return null; } finally { URL.revokeObjectURL(url); }
@@ -47,7 +48,10 @@ _SHOW = """async ([data, side]) => {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  context.drawImage(image, 0, 0, width, height);
+  // The first frame of an animation, whatever it shows by now.
+  const first = await createImageBitmap(blob).catch(() => null);
+  if (!first) return null;
+  context.drawImage(first, 0, 0, width, height);
   const pixels = context.getImageData(0, 0, width, height).data;
   let text = "";
   for (let at = 0; at < pixels.length; at += 32768) text += String.fromCharCode(...pixels.subarray(at, at + 32768));

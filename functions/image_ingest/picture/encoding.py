@@ -30,7 +30,7 @@ def encode_png(image: Image.Image, source_format: str, transparency: int | bytes
 
 def has_colour_edges(image: Image.Image) -> bool:
     """Whether colours differ sharply between neighbours, as in logos and type, and hardly anywhere in photos."""
-    if image.mode != "RGB" or min(image.size) < 2:
+    if image.mode != "RGB":
         return False
     return any(
         _count_edges(band) > _EDGE_SHARE * band.width * band.height for band in image.convert("YCbCr").split()[1:]
@@ -38,10 +38,16 @@ def has_colour_edges(image: Image.Image) -> bool:
 
 
 def _count_edges(band: Image.Image) -> int:
-    """Pixels that differ from the mean of their square of four."""
-    size = band.width // 2 * 2, band.height // 2 * 2
-    whole = band.crop((0, 0, *size))
-    corners = whole.resize((size[0] // 2, size[1] // 2), Image.Resampling.NEAREST)
+    """Pixels that differ from the mean of their square of four, for both ways to lay squares."""
+    return sum(_count_edges_from(band, first) for first in (0, 1))
+
+
+def _count_edges_from(band: Image.Image, first: int) -> int:
+    size = (band.width - first) // 2, (band.height - first) // 2
+    if not all(size):
+        return 0
+    whole = band.crop((first, first, first + 2 * size[0], first + 2 * size[1]))
+    corners = whole.resize(size, Image.Resampling.NEAREST)
     return sum(ImageChops.difference(corners, whole.reduce(2)).histogram()[_EDGE:])
 
 

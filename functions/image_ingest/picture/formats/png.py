@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, cast
 
 from PIL.PngImagePlugin import PngImageFile
@@ -21,7 +22,8 @@ from image_ingest.picture.icc import MAX_PROFILE_BYTES, SRGB_COLORANTS, SRGB_CUR
 
 MAX_CHUNKS = 100_000
 _SIGNATURE_BYTES = 8
-_DECODED = (b"IHDR", b"PLTE", b"IDAT")
+_HEAD = (b"IHDR", b"PLTE")
+_NO_CHECKSUM = bytes(4)  # the decoder does not read those of pixels
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _INFLATED_AT_ONCE = 1 << 20
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -30,11 +32,12 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 @dataclass
 class _Chunks:
-    """What is in the file: the parts for the decoder, the pixels among them, and the sound chunks beside them."""
+    """`head`: signature, IHDR and PLTE; `pixels`: bodies of IDAT; `others`: bodies of sound ancillary chunks."""
 
-    parts: list[bytes | memoryview]
+    head: list[bytes | memoryview]
     pixels: list[memoryview] = field(default_factory=list)
     others: dict[bytes, bytes] = field(default_factory=dict)
+    animation: list[tuple[bytes, memoryview]] = field(default_factory=list)  # if it leaves the default image out
 
 
 class Png(PngImageFile):
@@ -65,9 +68,9 @@ class Png(PngImageFile):
 def open_png(source: Source) -> Png:
     """Raises Rejected `image.too-many-pixels`, and whatever the decoder raises."""
     chunks = _split(source)
-    image = Png(cast("Any", Splice([*chunks.parts, _END])))
-    head = bytes(chunks.parts[1])
-    image.pixels, image.depth_and_colour = chunks.pixels, (head[16], head[17])
+    parts = [part for body in chunks.pixels for part in (struct.pack(">I4s", len(body), b"IDAT"), body, _NO_CHECKSUM)]
+    image = Png(cast("Any", Splice([*chunks.head, *parts, _END])))
+    image.pixels, image.depth_and_colour = chunks.pixels, (source[24], source[25])
     image.info = {key: value for key, value in image.info.items() if key == "interlace"}
     _read_looks(image, chunks.others)
     return image
@@ -75,15 +78,28 @@ def open_png(source: Source) -> Png:
 
 def _split(source: Source) -> _Chunks:
     chunks = _Chunks([source[:_SIGNATURE_BYTES]])
-    whole = memoryview(source)
+    whole, animated = memoryview(source), False
     for kind, start, end in _walk(source):
-        if kind in _DECODED:
-            chunks.parts.append(whole[start:end])
-        if kind == b"IDAT":
-            chunks.pixels.append(whole[start + 8 : end - 4])
+        body = whole[start + 8 : min(end - 4, len(source))]
+        if kind in _HEAD:
+            chunks.head.append(whole[start:end])
+        elif kind == b"IDAT":
+            chunks.pixels.append(body)
+        elif kind in (b"fcTL", b"fdAT"):
+            animated = animated or not chunks.pixels  # the default image is the first frame
+            chunks.animation.append((kind, body))
         elif kind not in chunks.others and not (kind == b"tRNS" and chunks.pixels) and _is_sound(source, start, end):
-            chunks.others[kind] = source[start + 8 : end - 4]
+            chunks.others[kind] = bytes(body)
+    if b"acTL" in chunks.others and not animated:
+        chunks.pixels = _take_first_frame(chunks.animation, source[16:24]) or chunks.pixels
     return chunks
+
+
+def _take_first_frame(animation: list[tuple[bytes, memoryview]], size: bytes) -> list[memoryview]:
+    """Of an animation without the default image, which browsers then do not show; nothing if it leaves pixels free."""
+    if not animation or animation[0][0] != b"fcTL" or bytes(animation[0][1][4:20]) != size + bytes(8):
+        return []
+    return [body[4:] for _, body in takewhile(lambda chunk: chunk[0] == b"fdAT", animation[1:])]
 
 
 def _walk(source: Source) -> Iterator[tuple[bytes, int, int]]:
@@ -154,7 +170,9 @@ def _read_transparency(image: Png, body: bytes) -> bytes | int | tuple[int, ...]
         return body[:256] or None
     if colour == 0 and len(body) == 2:
         most: int = (1 << depth) - 1
-        value = int.from_bytes(body, "big") & most
+        value = int.from_bytes(body, "big")
+        if value > most:
+            return None  # as Chromium has it: no pixel is of this grey
         return value if depth == 16 else value * 255 // most
     if colour == 2 and len(body) == 6:
         red, green, blue = (value >> 8 if depth == 16 else value & 255 for value in struct.unpack(">3H", body))
