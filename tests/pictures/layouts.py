@@ -1,7 +1,340 @@
-"""Rare layouts of sound pictures: each looks like the scene."""
+"""Rare layouts of sound pictures. Each looks like the scene."""
 
 from __future__ import annotations
 
-from tests.pictures.scene import Sample
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
 
-LAYOUTS: tuple[Sample, ...] = ()
+from PIL import Image
+
+from tests.pictures.bitmaps import bmp, pack_indices, pack_rows, palette_of
+from tests.pictures.makers import (
+    box,
+    chunk,
+    encoded,
+    header,
+    insert_after_header,
+    png,
+    tiff,
+)
+from tests.pictures.profiles import rgb_profile
+from tests.pictures.scene import (
+    JPEG,
+    PNG,
+    UNSUPPORTED,
+    Sample,
+    clear,
+    grey,
+    grey_scene,
+    odd,
+    scene,
+    see_through,
+    stored,
+)
+
+SIZE = (60, 40)
+_VERSIONS = (40, 56, 108, 124)
+_X4R4G4B4 = (0xF00, 0xF0, 0xF, 0)
+_A4R4G4B4 = (0xF00, 0xF0, 0xF, 0xF000)
+_R10G10B10A2 = (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)
+_B8G8R8X8 = (0xFF, 0xFF00, 0xFF0000, 0)
+
+
+def _small() -> Image.Image:
+    return scene(*SIZE)
+
+
+def _opaque() -> Image.Image:
+    return _small().convert("RGBA")
+
+
+def _clear() -> Image.Image:
+    return see_through().resize(SIZE, Image.Resampling.NEAREST)
+
+
+def _indexed(colours: int = 4) -> Image.Image:
+    return _small().quantize(colours)
+
+
+def _masked(masks: tuple[int, ...], bits: int, image: Callable[[], Image.Image] = _opaque, version: int = 40) -> bytes:
+    pixels = pack_rows(image(), masks, bits)
+    used = masks if version > 52 else masks[:3]
+    return bmp(SIZE, bits, pixels, version=version, compression=3, masks=used)
+
+
+def _deep_alpha(version: int, alpha: int) -> bytes:
+    """32 bits whose fourth byte is `alpha` everywhere."""
+    image = _small().copy()
+    image.putalpha(alpha)
+    return bmp(SIZE, 32, pack_rows(image, (0xFF0000, 0xFF00, 0xFF, 0xFF000000), 32), version=version)
+
+
+def _runs(indices: Image.Image, *, ends_early: bool = False, leaps: bool = False) -> bytes:
+    """Run-length codes of 8 bits, row by row from below."""
+    raw, (width, height) = indices.tobytes(), indices.size
+    codes = b""
+    for y in reversed(range(height)):
+        half = width // 2
+        row = raw[y * width : (y + 1) * width]
+        if leaps and y < height // 2:
+            codes += bytes((half, row[0], 0, 2, width - half, 0)) + (b"" if y == 0 else b"\0\0")
+        elif ends_early and y < height // 2:
+            break
+        else:
+            codes += bytes((half, row[0], width - half, row[-1])) + (b"" if y == 0 else b"\0\0")
+    return codes + b"\0\1"
+
+
+def _run_bmp(**options: bool) -> bytes:
+    indices = _indexed()
+    return bmp(SIZE, 8, _runs(indices, **options), compression=1, palette=palette_of(indices, 256))
+
+
+def _indexed_bmp(bits: int, colours: int = 0, entries: int | None = None) -> bytes:
+    indices = _indexed()
+    palette = palette_of(indices, entries or 1 << bits)
+    return bmp(SIZE, bits, pack_indices(indices, bits), colours=colours, palette=palette)
+
+
+def _profiled_bmp() -> bytes:
+    profile = rgb_profile()
+    pixels = pack_rows(_small(), (0xFF0000, 0xFF00, 0xFF), 32)
+    offset = 124 + len(pixels)
+    fields = struct.pack("<4sI", b"DEBM", 0)[:4] + bytes(48) + struct.pack("<IIII", 4, offset, len(profile), 0)
+    return bmp(SIZE, 32, pixels, version=124, masks=(0, 0, 0, 0), fields=fields, behind=profile)
+
+
+def _tiff(
+    data: bytes, bits: Sequence[int], photometric: int, *more: tuple[int, int, Sequence[int]], order: str = "<"
+) -> bytes:
+    """One strip of the small scene's size."""
+    entries = [
+        (256, 3, [SIZE[0]]),
+        (257, 3, [SIZE[1]]),
+        (258, 3, bits),
+        (262, 3, [photometric]),
+        (273, 4, [8]),
+        (277, 3, [len(bits)]),
+        (278, 3, [SIZE[1]]),
+        (279, 4, [len(data)]),
+        *more,
+    ]
+    tags = {entry[0] for entry in entries}
+    entries += [entry for entry in [(259, 3, [1])] if entry[0] not in tags]
+    return tiff(order, sorted(entries), data)
+
+
+def _widen(image: Image.Image, code: str, scale: float = 257, order: str = "<") -> bytes:
+    raw = image.tobytes()
+    whole = code in "HIQ"
+    return struct.pack(f"{order}{len(raw)}{code}", *(round(v * scale) if whole else v * scale for v in raw))
+
+
+def _pack_bits(image: Image.Image, bits: int) -> bytes:
+    """Samples of so many bits, each row padded to whole bytes."""
+    raw, across, packed = image.tobytes(), image.width * len(image.getbands()), b""
+    for at in range(0, len(raw), across):
+        value = 0
+        for sample in raw[at : at + across]:
+            value = value << bits | sample * ((1 << bits) - 1) // 255
+        spare = -(across * bits) % 8
+        packed += (value << spare).to_bytes(-(-across * bits // 8), "big")
+    return packed
+
+
+def _planes(image: Image.Image) -> Image.Image:
+    """One plane below the other."""
+    whole = Image.new("L", (image.width, image.height * len(image.getbands())))
+    for i, band in enumerate(image.split()):
+        whole.paste(band, (0, i * image.height))
+    return whole
+
+
+def _planar_tiff() -> bytes:
+    data, size = _widen(_planes(_small()), "H"), 2 * SIZE[0] * SIZE[1]
+    offsets, lengths = [8, 8 + size, 8 + 2 * size], [size] * 3
+    more = [(284, 3, [2]), (273, 4, offsets), (279, 4, lengths)]
+    base = [(256, 3, [SIZE[0]]), (257, 3, [SIZE[1]]), (258, 3, [16] * 3), (259, 3, [1]), (262, 3, [2])]
+    return tiff("<", sorted([*base, *more, (277, 3, [3]), (278, 3, [SIZE[1]])]), data)
+
+
+def _inverted() -> Image.Image:
+    return grey_scene().resize(SIZE, Image.Resampling.NEAREST).point(lambda value: 255 - value)
+
+
+def _small_grey() -> Image.Image:
+    return grey_scene().resize(SIZE, Image.Resampling.NEAREST)
+
+
+def _short_map_tiff() -> bytes:
+    indices = _indexed()
+    palette = bytes(indices.getpalette() or ()).ljust(768, b"\0")
+    return _tiff(indices.tobytes(), [8], 3, (320, 3, [palette[3 * i + c] for c in range(3) for i in range(256)]))
+
+
+def _with_nan() -> bytes:
+    data = bytearray(_widen(_small_grey(), "f", 1 / 255))
+    data[:8] = struct.pack("<ff", float("nan"), float("inf"))
+    return _tiff(bytes(data), [32], 1, (339, 3, [3]))
+
+
+def _big_endian_big_tiff() -> bytes:
+    data = _small().tobytes()
+    entries = [(256, 3, SIZE[0]), (257, 3, SIZE[1]), (259, 3, 1), (262, 3, 2), (273, 16, 16), (277, 3, 3)]
+    entries += [(278, 3, SIZE[1]), (279, 16, len(data))]
+    table = b""
+    for tag, kind, value in sorted([*entries, (258, 3, 8)]):
+        count = 3 if tag == 258 else 1
+        packed = struct.pack(">" + ("H" if kind == 3 else "Q") * count, *[value] * count)
+        table += struct.pack(">HHQ", tag, kind, count) + packed.ljust(8, b"\0")
+    start = 16 + len(data)
+    return b"MM\0+\0\x08\0\0" + struct.pack(">Q", start) + data + struct.pack(">Q", len(entries) + 1) + table + bytes(8)
+
+
+def _raw(*more: tuple[int, int, Sequence[int]]) -> bytes:
+    return _tiff(_small().tobytes(), [8, 8, 8], 2, *more)
+
+
+def _cmyk_alpha() -> bytes:
+    ink = _small().convert("CMYK")
+    data = b"".join(bytes((*ink.getpixel(xy), _clear().getpixel(xy)[3])) for xy in _places())  # type: ignore[misc,index]
+    return _tiff(data, [8] * 5, 5, (338, 3, [2]))
+
+
+def _grey_alpha() -> bytes:
+    pairs = Image.merge("LA", (_small_grey(), _clear().getchannel("A")))
+    return _tiff(_widen(pairs, "H"), [16, 16], 1, (338, 3, [2]))
+
+
+def _places() -> list[tuple[int, int]]:
+    return [(x, y) for y in range(SIZE[1]) for x in range(SIZE[0])]
+
+
+def _shallow_png(depth: int) -> bytes:
+    """Grey of few bits, whose white is transparent."""
+    most = (1 << depth) - 1
+    rows, image = [], _small_grey()
+    for y in range(image.height):
+        row = bytes(round(int(image.getpixel((x, y))) * most / 255) for x in range(image.width))  # type: ignore[arg-type]
+        row += bytes(-len(row) % (8 // depth))
+        rows.append(
+            bytes(
+                sum(value << depth * (8 // depth - 1 - i) for i, value in enumerate(row[at : at + 8 // depth]))
+                for at in range(0, len(row), 8 // depth)
+            )
+        )
+    return png(header(*SIZE, depth, 0), rows, chunk(b"tRNS", struct.pack(">H", most)))
+
+
+def _gif_frame() -> bytes:
+    """The scene's lower right field is left free by a frame of the other three."""
+    return _two_frames()
+
+
+def _two_frames() -> bytes:
+    field = Image.new("P", (SIZE[0], SIZE[1] // 2))
+    upper = _small().crop((0, 0, SIZE[0], SIZE[1] // 2)).quantize(2)
+    field.paste(upper, (0, 0))
+    field.putpalette(upper.getpalette() or [])
+    data = bytearray(encoded(field, "GIF"))
+    struct.pack_into("<HH", data, 6, *SIZE)
+    return bytes(data)
+
+
+def _tiny_webp() -> bytes:
+    data = encoded(Image.new("RGB", (1, 1), (230, 30, 30)), "WEBP", lossless=True)
+    assert len(data) < 40
+    return data
+
+
+def _colours_by_number(primaries: int, transfer: int) -> bytes:
+    return insert_after_header(encoded(scene(), "PNG"), chunk(b"cICP", bytes((primaries, transfer, 0, 1))))
+
+
+def _renamed_avif(primaries: int, transfer: int) -> bytes:
+    data = encoded(scene(), "AVIF", quality=95, subsampling="4:4:4")
+    at = data.index(b"colrnclx") + 8
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+
+
+def _two_associations() -> bytes:
+    """An AVIF with alpha whose items' properties are associated by two boxes of one version, one for each item."""
+    data = encoded(see_through(), "AVIF", quality=95)
+    at = data.index(b"ipma") - 4
+    size, count = struct.unpack_from(">I", data, at)[0], struct.unpack_from(">I", data, at + 12)[0]
+    first = 3 + data[at + 18]
+    bodies = [data[at + 16 : at + 16 + first], data[at + 16 + first : at + size]]
+    assert count == 2
+    boxes = b"".join(box(b"ipma", bytes(4) + struct.pack(">I", 1) + body) for body in bodies)
+    return _grow(data[:at] + boxes + data[at + size :], len(boxes) - size)
+
+
+def _grow(data: bytes, more: int) -> bytes:
+    """Corrects the sizes of the boxes around, and the places of the items, for so many bytes more."""
+    grown = bytearray(data)
+    for kind in (b"meta", b"iprp"):
+        at = grown.index(kind) - 4
+        struct.pack_into(">I", grown, at, struct.unpack_from(">I", grown, at)[0] + more)
+    at = grown.index(b"iloc")
+    for item in range(struct.unpack_from(">H", grown, at + 10)[0]):
+        place = at + 12 + 14 * item + 6
+        struct.pack_into(">I", grown, place, struct.unpack_from(">I", grown, place)[0] + more)
+    return bytes(grown)
+
+
+LAYOUTS: tuple[Sample, ...] = (
+    stored("bmp-444", lambda: _masked(_X4R4G4B4, 16), tolerance=10),
+    clear("bmp-4444", lambda: _masked(_A4R4G4B4, 16, _clear, 56)),
+    stored("bmp-565", lambda: _masked((0xF800, 0x7E0, 0x1F, 0), 16), tolerance=10),
+    stored("bmp-masks-swapped", lambda: _masked(_B8G8R8X8, 32), tolerance=6),
+    odd("bmp-10-10-10-2", lambda: _masked(_R10G10B10A2, 32, _clear, 56), PNG),
+    stored("bmp-10-10-10-2-opaque", lambda: _masked(_R10G10B10A2, 32, _opaque, 56), tolerance=6),
+    *(stored(f"bmp-alpha-zero-{version}", partial(_deep_alpha, version, 0), tolerance=6) for version in _VERSIONS),
+    stored("bmp-alpha-unused", lambda: _deep_alpha(40, 128), tolerance=6),
+    stored("bmp-2-bits", lambda: _indexed_bmp(2), PNG),
+    stored("bmp-colours-300", lambda: _indexed_bmp(8, 300, 300), PNG),
+    stored("bmp-runs", _run_bmp, PNG),
+    odd("bmp-runs-leap", lambda: _run_bmp(leaps=True), PNG),
+    odd("bmp-runs-end-early", lambda: _run_bmp(ends_early=True), PNG),
+    stored("bmp-profile", _profiled_bmp, tolerance=45),
+    grey("tiff-16-bit-inverted", lambda: _tiff(_widen(_inverted(), "H"), [16], 0)),
+    grey("tiff-16-bit-inverted-big-endian", lambda: _tiff(_widen(_inverted(), "H", order=">"), [16], 0, order=">")),
+    stored("tiff-16-bit-planar", _planar_tiff, tolerance=6),
+    stored("tiff-8-bit-colour-map", _short_map_tiff, PNG),
+    grey("tiff-32-bit-unsigned", lambda: _tiff(_widen(_small_grey(), "I", 0x01010101), [32], 1)),
+    grey("tiff-not-a-number", _with_nan),
+    grey("tiff-float64", lambda: _tiff(_widen(_small_grey(), "d", 1 / 255), [64], 1, (339, 3, [3]))),
+    stored(
+        "tiff-float-rgb", lambda: _tiff(_widen(_small(), "f", 1 / 255), [32] * 3, 2, (339, 3, [3] * 3)), tolerance=6
+    ),
+    stored("tiff-10-bit-rgb", lambda: _tiff(_pack_bits(_small(), 10), [10] * 3, 2), tolerance=6),
+    stored("tiff-12-bit-rgb", lambda: _tiff(_pack_bits(_small(), 12), [12] * 3, 2), tolerance=6),
+    stored("tiff-32-bit-rgb", lambda: _tiff(_widen(_small(), "I", 0x01010101), [32] * 3, 2), tolerance=6),
+    stored(
+        "tiff-12-bit-rgb-deflated",
+        lambda: _tiff(zlib.compress(_pack_bits(_small(), 12)), [12] * 3, 2, (259, 3, [8])),
+        tolerance=6,
+    ),
+    clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
+    odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
+    stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),
+    odd("tiff-complex", lambda: _tiff(bytes(8 * 2400), [64], 1, (339, 3, [6])), UNSUPPORTED),
+    odd("tiff-dng", lambda: _raw((50_706, 1, [1, 4, 0, 0])), UNSUPPORTED),
+    odd("tiff-raw-thumbnail", lambda: _raw((254, 4, [1]), (330, 4, [8])), UNSUPPORTED),
+    odd("tiff-raw-cfa", lambda: _tiff(_widen(_small_grey(), "H"), [16], 32_803), UNSUPPORTED),
+    odd("tiff-reduced-only", lambda: _raw((254, 4, [1])), JPEG),
+    odd("png-2-bit-grey-key", lambda: _shallow_png(2), PNG),
+    odd("png-4-bit-grey-key", lambda: _shallow_png(4), PNG),
+    odd("gif-small-frame", _gif_frame, PNG),
+    odd("webp-tiny", _tiny_webp, JPEG),
+    odd("png-pq", lambda: _colours_by_number(9, 16), JPEG),
+    odd("png-hlg", lambda: _colours_by_number(9, 18), JPEG),
+    odd("png-p3", lambda: _colours_by_number(12, 13), JPEG),
+    odd("avif-p3", lambda: _renamed_avif(12, 13), JPEG),
+    odd("avif-bt2020", lambda: _renamed_avif(9, 13), JPEG),
+    odd("avif-pq", lambda: _renamed_avif(9, 16), JPEG),
+    odd("avif-hlg", lambda: _renamed_avif(9, 18), JPEG),
+    clear("avif-two-associations", _two_associations, tolerance=15),
+)

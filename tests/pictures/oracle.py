@@ -48,14 +48,13 @@ _SHOW = """async ([data, side]) => {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  // The first frame of an animation, whatever it shows by now.
+  // The first frame of an animation, whatever it shows by now; none if it is not complete.
   const first = await createImageBitmap(blob).catch(() => null);
-  if (!first) return null;
-  context.drawImage(first, 0, 0, width, height);
+  context.drawImage(first || image, 0, 0, width, height);
   const pixels = context.getImageData(0, 0, width, height).data;
   let text = "";
   for (let at = 0; at < pixels.length; at += 32768) text += String.fromCharCode(...pixels.subarray(at, at + 32768));
-  return [width, height, btoa(text)];
+  return [width, height, btoa(text), Boolean(first)];
 }"""
 
 
@@ -72,30 +71,41 @@ class Comparison:
     theirs: Image.Image | None = None
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows, in RGBA. `is_complete`: Chromium found nothing missing, at the file's end either."""
+
+    image: Image.Image
+    is_complete: bool
+
+
 class Oracle:
     """Chromium, asked about one picture after the other."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
 
-    def show(self, data: bytes, side: int = 1024) -> Image.Image | None:
-        """The picture in RGBA as Chromium shows it, within a square of `side`; None if it shows none."""
+    def show(self, data: bytes, side: int = 1024) -> Shown | None:
+        """The picture as Chromium shows it, within a square of `side`; None if it shows none."""
         shown: Any = self._page.evaluate(_SHOW, [base64.b64encode(data).decode(), side])
         if shown is None:
             return None
-        width, height, pixels = shown
-        return Image.frombytes("RGBA", (width, height), base64.b64decode(pixels))
+        width, height, pixels, is_complete = shown
+        return Shown(Image.frombytes("RGBA", (width, height), base64.b64decode(pixels)), is_complete)
 
     def compare(self, name: str, data: bytes) -> Comparison:
         """This function's picture with Chromium's."""
-        theirs = self.show(data)
+        shown = self.show(data)
+        theirs = shown.image if shown else None
         kind = _name_format(data)
         try:
             ours = _make_picture(data)
         except IngestError as refusal:
-            return _describe_refusal(name, kind, refusal, theirs)
-        if theirs is None:
+            return _describe_refusal(name, kind, refusal, shown)
+        if shown is None or theirs is None:
             return Comparison(name, kind, "" if kind in _UNJUDGED else "stored but not shown", "", 0, ours, None)
+        if not shown.is_complete:
+            return Comparison(name, kind, "shown in part, stored", "", 0, ours, theirs)
         if ours.size != theirs.size:
             return Comparison(name, kind, "size", f"{ours.size} instead of {theirs.size}", 255, ours, theirs)
         worst, mean = measure_difference(ours, theirs)
@@ -141,10 +151,11 @@ def _name_format(data: bytes) -> str:
         return "-"
 
 
-def _describe_refusal(name: str, kind: str, refusal: IngestError, theirs: Image.Image | None) -> Comparison:
+def _describe_refusal(name: str, kind: str, refusal: IngestError, shown: Shown | None) -> Comparison:
     detail = f"{refusal.code}: {refusal.message}"
-    if theirs is not None:
-        return Comparison(name, kind, "shown but refused", detail, 255, None, theirs)
+    if shown is not None:
+        cause, weight = ("shown but refused", 255) if shown.is_complete else ("shown in part, refused", 1)
+        return Comparison(name, kind, cause, detail, weight, None, shown.image)
     return Comparison(name, kind, "refused, not judged" if kind in _UNJUDGED else "", detail)
 
 

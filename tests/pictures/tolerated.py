@@ -10,7 +10,8 @@ from tests.pictures.makers import box, chunk, encoded, exif, insert_after_header
 from tests.pictures.profiles import rgb_profile
 from tests.pictures.scene import Sample, clear, scene, see_through, stored
 
-_ANCILLARY = "iCCP gAMA cHRM sRGB sBIT bKGD hIST pHYs sPLT tIME tEXt zTXt iTXt eXIf cICP acTL fcTL fdAT quAl"
+_ANCILLARY = "iCCP gAMA cHRM sRGB sBIT bKGD hIST pHYs sPLT tIME tEXt zTXt iTXt eXIf cICP quAl"
+_ANIMATION = "acTL fcTL fdAT"
 _PROFILE_BYTES = 2 * 2**20
 
 
@@ -29,8 +30,9 @@ def _png_before_end(*chunks: bytes) -> bytes:
 
 def _png_kinds(name: str, make: Callable[[bytes], bytes]) -> tuple[Sample, ...]:
     """One picture with every ancillary chunk damaged in this way, before its pixels and once more behind them."""
-    damaged = [make(kind) for kind in _ANCILLARY.encode().split()]
+    damaged, animated = ([make(kind) for kind in kinds.encode().split()] for kinds in (_ANCILLARY, _ANIMATION))
     return (
+        stored(f"png-animation-{name}", lambda: _png_with(*animated), tolerance=6),
         stored(f"png-chunks-{name}", lambda: _png_with(*damaged), tolerance=6),
         stored(f"png-chunks-{name}-behind", lambda: _png_before_end(*damaged), tolerance=6),
     )

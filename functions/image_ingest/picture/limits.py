@@ -40,7 +40,7 @@ def check_structure(source: Source, source_format: str, most_pixels: int, most_m
     if source_format == "JPEG":
         _check_jpeg(read_structure(source), most_pixels)
     elif source_format == "TIFF":
-        from image_ingest.picture.formats.tiff import check_directory
+        from image_ingest.picture.formats.tiff_directory import check_directory
 
         check_directory(source)
     elif source_format == "WEBP":

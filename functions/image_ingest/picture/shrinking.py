@@ -7,16 +7,17 @@ ever held.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import cast
 
 from PIL import Image
 
+from image_ingest.picture.deep import convert_deep, find_white, is_deep
 from image_ingest.picture.geometry import Plan, choose_factors
 
 _FLAT = 0.2  # the share of one shade, which photos do not reach
 _STRIP_PIXELS = 1 << 19
 _REACH = 4  # pixels of the result that LANCZOS looks at on either side, and one for rounding
-_WHITES = (1.0, 255.0, 65_535.0, 2.0**32 - 1)
 _RESIZABLE = {"L", "RGB", "CMYK", "YCbCr", "LAB", "La", "RGBa"}
 _GREY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"}
 
@@ -79,7 +80,7 @@ class _Conversion:
     def __init__(self, image: Image.Image) -> None:
         self.mode = _choose_mode(image)
         self._image = image
-        self._white = _find_white(image)
+        self._white = find_white(image, _cut_strips(image)) if is_deep(image) else None
         self._lowest_alpha = 255.0
 
     def __call__(self, top: int, bottom: int) -> Image.Image:
@@ -98,21 +99,17 @@ class _Conversion:
         return image.convert("LA").convert("L") if self.mode == "La" else image.convert("RGBA").convert("RGB")
 
 
+def _cut_strips(image: Image.Image) -> Iterator[Image.Image]:
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(image.height, top + rows)))
+
+
 def _choose_mode(image: Image.Image) -> str:
     grey = image.mode in _GREY
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         return "La" if grey else "RGBa"
     return "L" if grey else "RGB"
-
-
-def _find_white(image: Image.Image) -> float | None:
-    """What is white in a picture of more than 8 bits; for 32 bits and floats the smallest usual value that fits."""
-    if image.mode.startswith("I;16"):
-        return 65_535.0
-    if image.mode not in ("I", "F"):
-        return None
-    brightest = _get_extrema(image)[1]
-    return next((white for white in _WHITES if brightest <= white), 2.0**32 - 1)
 
 
 def _get_extrema(band: Image.Image) -> tuple[float, float]:
@@ -122,21 +119,9 @@ def _get_extrema(band: Image.Image) -> tuple[float, float]:
 
 def _convert(strip: Image.Image, mode: str, white: float | None) -> Image.Image:
     if white is not None:
-        return _convert_deep(strip, mode, white)
+        return convert_deep(strip, mode, white)
     if mode == "La":
         return strip.convert("LA").convert("La")
     if mode == "RGBa":
         return strip.convert("RGBA").convert("RGBa")
     return strip.convert(mode)
-
-
-def _convert_deep(strip: Image.Image, mode: str, white: float) -> Image.Image:
-    """More than 8 bits of grey, scaled to 8; one value may be named as transparent."""
-    values = strip.convert("F")
-    grey = values.point(lambda value: value * (255.0 / white) + 0.5).convert("L")
-    if mode == "L":
-        return grey
-    clear = strip.info["transparency"]
-    alpha = strip.convert("I").point([0 if value == clear else 255 for value in range(65_536)], "L")
-    grey.putalpha(alpha)
-    return grey.convert("La")

@@ -1,0 +1,38 @@
+"""Every picture that the tests make looks as Chromium shows it, or the difference has a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pictures.corpus import CORPUS
+from tests.pictures.oracle import Oracle
+from tests.pictures.scene import Sample
+from tests.support.browser import chromium
+
+LARGEST = 8_000_000  # bytes that are sent to the browser
+UNEXPLAINED = ("shown but refused", "size", "colour")
+EXPLAINED = {
+    "png-exif-at-the-end": "the orientation is applied, as PNG allows it there; Chromium reads it before the pixels",
+    "ico": "not an accepted format",
+    "jpeg-scans-of-many-pixels": "bounded: minutes of decoding in a few bytes",
+    "jpeg-segments": "bounded: metadata without end",
+    "jpeg-fill-flood": "bounded: metadata without end",
+}
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Iterator[Oracle]:
+    with chromium() as browser:
+        yield Oracle(browser.new_page())
+
+
+@pytest.mark.parametrize("sample", CORPUS, ids=lambda sample: sample.name)
+def test_a_picture_looks_as_chromium_shows_it(sample: Sample, oracle: Oracle) -> None:
+    data = sample.make()
+    if len(data) > LARGEST:
+        return  # hostile, and not sent to the browser
+    comparison = oracle.compare(sample.name, data)
+    differs = comparison.cause in UNEXPLAINED
+    assert differs == (sample.name in EXPLAINED), f"{comparison.cause}: {comparison.detail}"
