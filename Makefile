@@ -8,7 +8,7 @@ SAM := .venvs/sam/bin/sam
 export PHOTO AUTH MINUTES FOR VIA KEEP STACK OBJECT SAM_LOCAL_FLAGS
 export PYTHONPATH := functions:.
 
-.PHONY: demo sandbox soak test lint types format documents fuzz bench build invoke test-built test-decoder
+.PHONY: demo sandbox soak test lint types format documents fuzz oracle bench build invoke test-built test-decoder
 
 demo:  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	$(INSTALL) sandbox
@@ -44,6 +44,10 @@ documents:  ## writes the parts of the documents that come from the code
 	$(INSTALL) tests
 	$(BIN)/python -m tests.support.documents
 	$(BIN)/python -m tests.support.cli_documents
+
+oracle:  ## the pictures in FOLDER beside what Chromium shows: build/oracle/oracle.md and oracle.png
+	$(INSTALL) tests
+	$(BIN)/python -m tests.pictures.oracle "$(FOLDER)"
 
 fuzz:  ## mutated pictures for MINUTES (5), looking for one that does harm
 	$(INSTALL) tests
