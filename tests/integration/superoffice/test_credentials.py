@@ -16,6 +16,7 @@ from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestError, Rejected
 from image_ingest.target import Target
 from sandbox.superoffice import AUTHS, StandIn
+from tests.support.stack import MotoStack, photo
 from tests.support.superoffice_client import (
     Worker,
     deferred_by,
@@ -314,7 +315,7 @@ def test_secrets_never_reach_logs_or_exceptions(
             worker = Worker(document)
             worker.put()
             so.expire_credentials()
-            worker.clock.offset += 7200  # the address, the ticket and the token are asked for anew
+            worker.clock.offset += 7200  # the address, the ticket and the token are requested again
             so.fail(times=None, path=path, status=status, echoes=True)
             said += shown_by(worker)
             so.clear_faults()
@@ -382,3 +383,15 @@ def shown_by(worker: Worker) -> str:
         said += f"{chain!r} {chain} {chain.args!r}\n"
         chain = chain.__cause__ or chain.__context__
     return said
+
+
+def test_a_credential_reaches_neither_the_ledger_nor_the_dead_letter(stack: MotoStack) -> None:
+    so = stack.superoffice
+    so.state.users.cookie = "first=c00kie-one-1; SoSession=c00kie two-2"
+    stack.put_secret(so.secret("session"))
+    said = f"Not you: c00kie-one-1, {quote('c00kie two-2')}, {so.state.users.xsrf_token[:12]}…"
+    so.fail(status=400, body=json.dumps({"ErrorMessage": said}), headers=JSON, path="/Image")
+    row = stack.result(stack.put("x.jpg", photo()))
+    (letter,) = stack.dead_letters()
+    expected = "SuperOffice answered 400: Not you: ***, ***, ***…."
+    assert (row["message"], letter["ErrorMessage"], stack.item()["error_message"]) == (expected,) * 3

@@ -19,6 +19,7 @@ from PIL import Image
 from image_ingest.target import Target
 from sandbox.superoffice import StandIn
 from tests import ROOT
+from tests.support.stack import MotoStack, photo
 from tests.support.superoffice_client import (
     picture,
     stand_in,  # noqa: F401 - the fixture "so"
@@ -88,6 +89,16 @@ def test_it_reads_the_picture_that_the_function_stored(so: StandIn, client: Clie
     (shown,) = client.call("Person", "getPersonImages", [7], 60, 60)
     with Image.open(io.BytesIO(base64.b64decode(shown["imageData"]))) as scaled:
         assert (shown["personId"], scaled.size, scaled.format) == (7, (60, 40), "PNG")
+
+
+def test_it_reads_what_an_upload_stored(stack: MotoStack, node: subprocess.Popen[str]) -> None:
+    """The whole way: an object in the bucket, its notification, the function, and SuperOffice's own client."""
+    row = stack.result(stack.put("portrait.tif", photo(size=(3000, 2000), kind="TIFF"), "person#7"))
+    assert row["outcome"] == "stored"
+    so = stack.superoffice
+    shown = Client(node, so.api(online=False), so.secret("basic")).call("Person", "getPersonImage", 7)
+    with Image.open(io.BytesIO(shown)) as stored:
+        assert (stored.format, stored.size) == ("JPEG", (1024, 683))
 
 
 @pytest.mark.parametrize("agent", AGENTS)
