@@ -68,6 +68,9 @@ def test_the_demo_shows_every_outcome_and_a_contact_sheet(tmp_path: Path) -> Non
         assert upload.name in output
         assert upload.expected in output
     assert "Upload the picture in one of these formats." in output
+    for option in ("RemoveWhenDeleted", "ReplacePictures=own", "OutcomeEventBus"):
+        assert len([line for line in output.splitlines() if line.split()[:1] == [option]]) == 1, output
+    assert "WRONG" not in output
     with Image.open(tmp_path / "demo.png") as sheet:
         assert sheet.width > 1000
     assert_nothing_left(tmp_path)

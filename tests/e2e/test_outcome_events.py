@@ -29,7 +29,7 @@ class Portal:
     """Another system: a bus, and a rule that sends our events to its queue."""
 
     aws: EmbeddedAws
-    bus_arn: str
+    bus: str
     queue: str
 
     def read(self, count: int, seconds: float = 30) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ class Portal:
 def portal(aws: EmbeddedAws, request: pytest.FixtureRequest) -> Portal:
     name = f"outcomes-{abs(hash(request.node.name))}"
     events, sqs = aws.client("events"), aws.client("sqs")
-    bus = events.create_event_bus(Name=name)["EventBusArn"]
+    events.create_event_bus(Name=name)
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allow = {
@@ -67,7 +67,7 @@ def portal(aws: EmbeddedAws, request: pytest.FixtureRequest) -> Portal:
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [allow]})})
     events.put_rule(Name=name, EventBusName=name, EventPattern=json.dumps({"source": [SOURCE]}))
     events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "portal", "Arn": arn}])
-    return Portal(aws, bus, queue)
+    return Portal(aws, name, queue)
 
 
 def deploy(aws: EmbeddedAws, superoffice: StandIn, name: str, bus: str) -> DeployedStack:
@@ -99,7 +99,7 @@ def schema() -> Any:
 def test_an_album_gives_exactly_its_outcomes_as_the_schema_says(
     aws: EmbeddedAws, superoffice: StandIn, portal: Portal
 ) -> None:
-    stack = deploy(aws, superoffice, "events-album", portal.bus_arn)
+    stack = deploy(aws, superoffice, "events-album", portal.bus)
     album = make_album()
     assert find_mismatches(stack, superoffice, send_samples(stack, album, lambda _: None)) == {}
     events = portal.read(len(album))
@@ -132,7 +132,7 @@ def killed_during_a_put(aws: EmbeddedAws, superoffice: StandIn) -> Iterator[Faul
 
 
 def test_a_killed_worker_changes_no_outcome(aws: EmbeddedAws, superoffice: StandIn, portal: Portal) -> None:
-    stack = deploy(aws, superoffice, "events-crash", portal.bus_arn.rpartition("/")[2])
+    stack = deploy(aws, superoffice, "events-crash", portal.bus)
     album = [sample for sample in make_album() if sample.name in {"office.tif", "logo.png", "notes.jpg"}]
     with killed_during_a_put(aws, superoffice) as switches:
         settled = send_samples(stack, album, lambda _: None, patience=120)
