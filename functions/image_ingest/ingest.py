@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -133,6 +132,7 @@ class Ingest:
 
     def _store_claimed(self, obj: StoredObject, tenant: str, claim: UploadClaim, attempt: UploadAttempt) -> None:
         self._check_crashes(claim)
+        self._check_exists(obj)
         settings = choose_picture_settings(claim.target, self._settings)
         check_readable(obj, self._settings)
         with closing(self._prepare()) as preparation:
@@ -190,6 +190,11 @@ class Ingest:
     def _check_crashes(self, claim: UploadClaim) -> None:
         if claim.crashes >= self._crash_limit:
             raise Rejected("worker.crashed", f"The worker crashed {claim.crashes} times while it handled this upload.")
+
+    def _check_exists(self, obj: StoredObject) -> None:
+        """Raises Gone if the object was deleted before its target was claimed: its removal may be settled already."""
+        if self._settings.remove_when_deleted and self._objects.find_current(obj.bucket, obj.key) is None:
+            raise Gone
 
     def _remove(self, removal: Removal, attempt: UploadAttempt) -> None:
         if not self._settings.remove_when_deleted:
@@ -319,11 +324,12 @@ def identify(upload: Upload, obj: StoredObject) -> UploadIdentity:
 
 
 def identify_removal(removal: Removal) -> UploadIdentity:
-    """The identity of this removal; if its event has no time, with the time now."""
-    is_known = removal.event_time and is_time(removal.event_time)
-    moment = removal.event_time if is_known else datetime.now(UTC).isoformat(timespec="milliseconds")
+    """The identity of this removal. Raises Rejected `event.unrecognised` if its event has no time to order it by."""
+    moment = removal.event_time
+    if moment is None or not is_time(moment):
+        raise Rejected("event.unrecognised", "The event does not say when the object was deleted.")
     return UploadIdentity(
-        removal.bucket, removal.key, removal.version_id, removal.sequencer, str(moment), etag="", is_removal=True
+        removal.bucket, removal.key, removal.version_id, removal.sequencer, moment, etag="", is_removal=True
     )
 
 

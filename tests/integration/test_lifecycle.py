@@ -202,6 +202,31 @@ def test_a_deletion_that_keeps_crashing_the_worker_is_rejected(removing: MotoSta
     assert removing.result(record)["outcome"] == "removed"
 
 
+def test_a_deletion_without_a_time_cannot_be_ordered(removing: MotoStack) -> None:
+    removing.result(removing.put("x.jpg", photo()))
+    record = removal(removing, "x.jpg")
+    del record["eventTime"]
+    assert removing.result(record)["error_code"] == "event.unrecognised"
+    assert removing.superoffice.picture("person", 1) is not None
+
+
+def test_an_object_that_is_deleted_before_its_target_is_claimed_is_not_stored(removing: MotoStack) -> None:
+    """Its removal may have been settled between the two."""
+    upload = removing.put("x.jpg", photo())
+    outcomes = []
+
+    def delete_meanwhile(*_: object, **__: object) -> str:
+        if not outcomes:
+            outcomes.append("")
+            outcomes[0] = removing.result(removal(removing, "x.jpg"))["outcome"]
+        return "tenant"
+
+    with mock.patch("image_ingest.superoffice.SuperOffice.tenant", side_effect=delete_meanwhile):
+        assert removing.result(upload)["outcome"] == "ignored"
+    assert outcomes == ["ignored"]
+    assert removing.superoffice.picture("person", 1) is None
+
+
 # --- pictures that people set ---------------------------------------------------------------------------------------
 
 

@@ -373,10 +373,36 @@ def test_every_grant_is_for_named_resources_of_this_stack() -> None:
     }.items():
         assert resources[sid] == {"Fn::GetAtt": [name, "Arn"]}
     assert resources["FindVersionsOfDeletedObjects"] == resources["DistinguishMissingFromDenied"]
-    (_, arn, name) = resources["ReportOutcomes"]["Fn::If"]
-    assert arn == {"Ref": "OutcomeEventBus"}
-    assert name["Fn::Sub"].endswith(":event-bus/${OutcomeEventBus}")
     assert resources["ReadCredential"] == template()["Outputs"]["SuperOfficeSecretArn"]["Value"]
+
+
+@pytest.mark.parametrize(
+    ("bus", "arn"),
+    [
+        ("default", "arn:aws:events:eu-north-1:123456789012:event-bus/default"),
+        ("photos.outcomes", "arn:aws:events:eu-north-1:123456789012:event-bus/photos.outcomes"),
+        *[("arn:aws-cn:events:cn-north-1:210987654321:event-bus/partner/x",) * 2],
+    ],
+)
+def test_the_grant_for_outcomes_is_for_exactly_that_bus(bus: str, arn: str) -> None:
+    values = {
+        "OutcomeEventBus": bus,
+        "AWS::Partition": "aws",
+        "AWS::Region": "eu-north-1",
+        "AWS::AccountId": "123456789012",
+    }
+
+    def substitute(text: str, more: Mapping[str, str]) -> str:
+        return re.sub(r"\$\{([^}]+)\}", lambda match: (values | more)[match[1]], text)
+
+    def select(part: Mapping[str, Any]) -> str:
+        index, split = part["Fn::Select"]
+        delimiter, text = split["Fn::Split"]
+        return str(substitute(text["Fn::Sub"], {}).split(delimiter)[index])
+
+    (grant,) = [statement for statement in statements() if statement["Sid"] == "ReportOutcomes"]
+    form, parts = grant["Resource"]["Fn::Sub"]
+    assert substitute(form, {name: select(part) for name, part in parts.items()}) == arn
 
 
 def test_network_interfaces_are_lambda_s_business_not_the_code_s() -> None:
