@@ -213,7 +213,7 @@ def test_a_deletion_without_a_time_cannot_be_ordered(removing: MotoStack) -> Non
 def test_an_object_that_is_deleted_before_its_target_is_claimed_is_not_stored(removing: MotoStack) -> None:
     """Its removal may have been settled between the two."""
     upload = removing.put("x.jpg", photo())
-    outcomes = []
+    outcomes: list[str] = []
 
     def delete_meanwhile(*_: object, **__: object) -> str:
         if not outcomes:

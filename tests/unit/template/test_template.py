@@ -392,7 +392,7 @@ def test_the_grant_for_outcomes_is_for_exactly_that_bus(bus: str, arn: str) -> N
         "AWS::AccountId": "123456789012",
     }
 
-    def substitute(text: str, more: Mapping[str, str]) -> str:
+    def substitute(text: str, more: dict[str, str]) -> str:
         return re.sub(r"\$\{([^}]+)\}", lambda match: (values | more)[match[1]], text)
 
     def select(part: Mapping[str, Any]) -> str:
