@@ -138,7 +138,7 @@ class Ingest:
         with closing(self._prepare()) as preparation:
             if claim.stored is None or not self._settings.skip_unchanged:
                 preparation.start()
-            self._objects.copy(obj, preparation.file)
+            self._objects.copy(obj, preparation.file, find_size_limit(self._settings))
             attempt.measures.source_bytes = obj.size
             sha256 = preparation.compute_sha256()
             unchanged = self._find_unchanged(claim.stored, sha256, settings)
@@ -331,6 +331,11 @@ def identify_removal(removal: Removal) -> UploadIdentity:
     return UploadIdentity(
         removal.bucket, removal.key, removal.version_id, removal.sequencer, moment, etag="", is_removal=True
     )
+
+
+def find_size_limit(settings: Settings) -> int:
+    """The largest source, in bytes: the smaller of the setting and what the function's memory has room for."""
+    return min(settings.max_source_bytes, limit_source(settings.picture.function_memory))
 
 
 def check_readable(obj: StoredObject, settings: Settings) -> None:

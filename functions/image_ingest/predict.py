@@ -101,7 +101,7 @@ class _WithoutBytes:
     def find(self, upload: Upload) -> StoredObject:
         return self._objects.find(upload)
 
-    def copy(self, obj: StoredObject, file: BinaryIO) -> None: ...
+    def copy(self, obj: StoredObject, file: BinaryIO, limit: int) -> None: ...
 
     def find_current(self, bucket: str, key: str) -> StoredObject | None:
         return self._objects.find_current(bucket, key)

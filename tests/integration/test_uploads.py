@@ -243,9 +243,9 @@ def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
 ) -> None:
     download, waiting = Objects.copy, []
 
-    def watched(objects: Objects, obj: StoredObject, file: BinaryIO) -> None:
+    def watched(objects: Objects, obj: StoredObject, file: BinaryIO, limit: int) -> None:
         waiting.append([child for server in _children(os.getpid()) for child in _children(server)])
-        download(objects, obj, file)
+        download(objects, obj, file, limit)
 
     monkeypatch.setattr(Objects, "copy", watched)
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"

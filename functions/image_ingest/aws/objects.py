@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
+from image_ingest.aws.content_encoding import is_gzip, unpack
 from image_ingest.aws.errors import aws_call, error_code, http_status
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.upload import Upload
@@ -92,17 +94,21 @@ class Objects:
                 return
             start = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
-    def copy(self, obj: StoredObject, file: BinaryIO) -> None:
-        """Writes the object's bytes, all of one version, to `file`.
+    def copy(self, obj: StoredObject, file: BinaryIO, limit: int = sys.maxsize) -> None:
+        """Writes the object's bytes, all of one version, to `file`; unpacked, up to `limit`, if S3 keeps them packed.
 
-        Raises Gone, Rejected `object.archived`, Deferred `aws.denied`, `aws.unavailable`.
+        Raises Gone, Rejected `object.archived`, `object.too-large`, `image.unreadable`,
+        Deferred `aws.denied`, `aws.unavailable`.
         """
         try:
             with aws_call("reading the object"):
                 answer = self._s3.get_object(
                     Bucket=obj.bucket, Key=obj.key, IfMatch=f'"{obj.etag}"', **_build_version(obj.version_id)
                 )
-                shutil.copyfileobj(answer["Body"], file, _CHUNK)
+                if is_gzip(answer.get("ContentEncoding", "")):
+                    unpack(answer["Body"], file, limit)
+                else:
+                    shutil.copyfileobj(answer["Body"], file, _CHUNK)
         except Deferred as problem:
             _raise_cause(problem)
             raise

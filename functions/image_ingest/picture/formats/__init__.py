@@ -34,8 +34,25 @@ _SIGNATURES = (
     ("WEBP", re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL)),
     ("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)),
 )
+_BASE64 = re.compile(
+    rb"(data:image/[ -~]*;base64,)?"
+    rb"(/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z]|SUkq|TU0A|AAAA[A-Za-z]{4})[\w+/=\s]{20,}"
+)
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[}\]]")
+_CHUNKED = re.compile(rb"[0-9a-fA-F]{1,8}(;[ -~]*)?\r\n")
 _OTHERS = (
     ("PDF", re.compile(rb"%PDF")),
+    ("a gzip file", re.compile(rb"\x1f\x8b")),
+    ("a picture in base64 text: upload the bytes that it stands for", _BASE64),
+    (
+        "an upload in aws-chunked framing, whose sender did not remove it",
+        re.compile(rb"[0-9a-fA-F]{1,8}(;[ -~]*)?\r\n"),
+    ),
+    ("a multipart form, not the file in it", re.compile(rb"--[ -~]{4,}\r?\n(?i:content-)")),
+    (
+        "JSON, perhaps an error message that was saved under a picture's name",
+        re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[}\]]"),
+    ),
     ("SVG or HTML", re.compile(rb"(\xef\xbb\xbf)?\s*<")),
     ("Photoshop", re.compile(rb"8BPS")),
     ("JPEG 2000", re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51")),
@@ -54,7 +71,7 @@ def identify_format(source: bytes) -> str:
 
     Raises Rejected `image.unsupported-format`.
     """
-    head = source[:64]
+    head = source[:HEAD_BYTES]
     for name, signature in _SIGNATURES:
         if signature.match(head):
             return name
