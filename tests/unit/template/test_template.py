@@ -91,6 +91,15 @@ def test_nothing_else_has_a_fixed_name() -> None:
 # --- parameters and settings ---
 
 
+def test_samconfig_and_its_comments_name_parameters_with_allowed_values() -> None:
+    text = (ROOT / "samconfig.toml").read_text()
+    listed = dict(re.findall(r'^ +(?:# )?"(\w+)=([^"]+)"', text, re.MULTILINE))
+    assert {"Architecture", "Monitoring", "AlarmEmail", "OutcomeEventBus"} <= listed.keys() <= PARAMETERS.keys()
+    for name, value in listed.items():
+        assert re.search(PARAMETERS[name].get("AllowedPattern", ""), value), name
+        assert value in PARAMETERS[name].get("AllowedValues", [value]), name
+
+
 def variables() -> dict[str, str]:
     """The function's settings with the parameters' defaults."""
     environment = properties("ImageIngestFunction")["Environment"]["Variables"]
