@@ -33,6 +33,8 @@ class Timing:
     superoffice_idle: float = 30.0
     superoffice_resend_pauses: tuple[float, ...] = (0.5, 1.0)
     least_for_resend: float = 2.0  # after the pause
+    longest_block: float = 900.0  # by a Retry-After, for all calls to a tenant
+    fixed_share: float = 30.0  # for which a worker keeps to its share of the rate when the shared limit cannot be used
     renewal_pause: float = 60.0  # after a renewal that did not help, before the same credential is renewed again
     longest_tenant_pause: float = 900.0  # a tenant that is not running may run again long before its ValidUntil
     undated_address: float = 600.0  # for which an address is kept whose ValidUntil is missing or past

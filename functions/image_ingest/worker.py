@@ -53,7 +53,7 @@ def build_worker(
     sqs = connect("sqs")
     secret = SecretSource(connect("secretsmanager"), settings.secret_id)
     table = Table(connect("dynamodb"), settings.ledger_table)
-    limits = RateLimits(settings.superoffice, lambda tenant: TableSlots(table, tenant), warn=report.warn)
+    limits = RateLimits(settings.superoffice, lambda tenant: TableSlots(table, tenant), timing, warn=report.warn)
     ingest = Ingest(
         settings=settings,
         objects=Objects(connect("s3")),

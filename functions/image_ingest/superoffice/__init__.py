@@ -3,16 +3,10 @@
 from image_ingest.superoffice.address import is_loopback
 from image_ingest.superoffice.client import ApiRequest, SuperOffice
 from image_ingest.superoffice.connection import Response
-from image_ingest.superoffice.rate_limit import (
-    MemorySlots,
-    RateLimit,
-    RateLimits,
-    SlotItem,
-    SlotRequest,
-    Slots,
-)
+from image_ingest.superoffice.rate_limit import RateLimit, RateLimits
 from image_ingest.superoffice.responses import ImageInfo, describe_response
 from image_ingest.superoffice.secret import SCHEMES, ParsedSecret, Secret, SecretSource, parse_secret
+from image_ingest.superoffice.slots import MemorySlots, SlotItem, SlotRequest, Slots
 from image_ingest.superoffice.transport import Calls
 
 __all__ = [

@@ -109,7 +109,7 @@ class SuperOffice:
     ) -> None:
         self._settings = settings
         self._source = secret
-        self._limits = limits or RateLimits(settings, clock=clock)
+        self._limits = limits or RateLimits(settings, timing=timing, clock=clock)
         self._timing = timing
         self._clock = clock
         self._sleep = sleep
@@ -265,8 +265,9 @@ def _log_in(access: _Access, api: str, deadline: Deadline, calls: Calls) -> Cred
 def _send(access: _Access, api: str, request: Request, deadline: Deadline, calls: Calls) -> Response:
     try:
         return access.transport.send(request, deadline, calls)
-    except Deferred:
-        access.tenant.forget(api)
+    except Deferred as deferred:
+        if deferred.code == "superoffice.unavailable" and deferred.retry_after is None:  # else no call was made
+            access.tenant.forget(api)
         raise
 
 

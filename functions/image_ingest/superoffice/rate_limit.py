@@ -18,14 +18,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
 from image_ingest.settings import SuperOfficeSettings
+from image_ingest.superoffice.slots import MemorySlots, SlotItem, SlotRequest, Slots
+from image_ingest.timing import Timing
 
 CLOCK_SPREAD = 0.2  # seconds by which two workers' clocks differ at most
-LONGEST_BLOCK = 900.0  # seconds that a Retry-After may block calls
 _USED = 0.98  # of the rate
 _LATEST_START = 0.1  # seconds after its slot
 _SHORTEST_TOLERANCE = 0.02  # seconds; below this, waking up alone would miss slots
@@ -37,85 +37,6 @@ _SHORTEST_LEAD = 0.001
 _LONGEST_LEAD = 2.0
 _LONG_WAIT = 10.0  # seconds after which a connection that was ready may no longer be
 _LEAST_FOR_A_CALL = 0.5  # seconds that must be left after the wait
-_SHARE_SECONDS = 30.0  # how long the fixed share is used before the table is tried again
-
-
-@dataclass(frozen=True)
-class SlotItem:
-    """The shared item; times are seconds of its own time, 0 if never set.
-
-    `blocked_code` is the error code of the response that asked for no calls before `blocked_until`.
-    """
-
-    next_slot: float = 0.0
-    written_at: float = 0.0
-    blocked_until: float = 0.0
-    blocked_code: str = ""
-
-
-@dataclass(frozen=True)
-class SlotRequest:
-    """A write that is sent at `now`. It takes the next free slot if that is from `earliest` to `latest`.
-
-    A next free slot before `earliest` means that nobody waits. The call then starts at `fresh`, when the write's
-    response is expected. The slot after it is `gap` seconds later.
-    """
-
-    now: float
-    earliest: float
-    latest: float
-    fresh: float
-    gap: float
-
-
-class Slots(Protocol):
-    """The shared item of one tenant. Every method is atomic, and raises Deferred `aws.*` if that is impossible.
-
-    Returns whether the item was changed, and the item as it was before.
-    """
-
-    def append(self, request: SlotRequest) -> tuple[bool, SlotItem]:
-        """Takes the next free slot if it is from `earliest` to `latest` and no block lasts beyond `now`."""
-
-    def restart(self, request: SlotRequest) -> tuple[bool, SlotItem]:
-        """Takes `fresh` if the next free slot is before `earliest` and no block lasts beyond `now`."""
-
-    def block(self, until: float, code: str, now: float) -> tuple[bool, SlotItem]:
-        """Blocks every call until then, unless a longer block is in force."""
-
-
-class MemorySlots:
-    """Slots for the threads of one process."""
-
-    def __init__(self) -> None:
-        self._item = SlotItem()
-        self._lock = threading.Lock()
-
-    def append(self, request: SlotRequest) -> tuple[bool, SlotItem]:
-        """Takes the next free slot."""
-        with self._lock:
-            before = self._item
-            free = before.blocked_until <= request.now and request.earliest <= before.next_slot <= request.latest
-            if free:
-                self._item = replace(before, next_slot=before.next_slot + request.gap, written_at=request.now)
-            return free, before
-
-    def restart(self, request: SlotRequest) -> tuple[bool, SlotItem]:
-        """Takes `fresh`."""
-        with self._lock:
-            before = self._item
-            free = before.blocked_until <= request.now and before.next_slot < request.earliest
-            if free:
-                self._item = replace(before, next_slot=request.fresh + request.gap, written_at=request.now)
-            return free, before
-
-    def block(self, until: float, code: str, now: float) -> tuple[bool, SlotItem]:
-        """Blocks every call."""
-        with self._lock:
-            before = self._item
-            if before.blocked_until < until:
-                self._item = replace(before, blocked_until=until, blocked_code=code, written_at=now)
-            return before.blocked_until < until, before
 
 
 @dataclass(frozen=True)
@@ -147,12 +68,14 @@ class RateLimit:
         slots: Slots,
         calls_per_second: float,
         share: float,
+        timing: Timing = Timing(),
         *,
         warn: Callable[[str], None] = lambda _message: None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._slots = slots
+        self._timing = timing
         self._rate = Rate.of(calls_per_second)
         self._share = _FixedShare(1 / (_USED * share), clock())
         self._warn = warn
@@ -204,7 +127,7 @@ class RateLimit:
 
     def block(self, seconds: float, code: str) -> None:
         """SuperOffice asked for no calls for that long, in a response that means `code`."""
-        until = self._now() + min(seconds, LONGEST_BLOCK)
+        until = self._now() + min(seconds, self._timing.longest_block)
         self._block = max(self._block, SlotItem(blocked_until=until, blocked_code=code), key=_block_end)
         if self._clock() < self._share_until:
             return
@@ -279,7 +202,7 @@ class RateLimit:
             self._warn(
                 f"The shared rate limit cannot be used, so this worker keeps to its fixed share. {failure.message}"
             )
-        self._share_until = self._clock() + _SHARE_SECONDS
+        self._share_until = self._clock() + self._timing.fixed_share
 
     def _take_share(self, deadline: Deadline) -> float:
         latest = self._clock() + deadline.remaining() - _LEAST_FOR_A_CALL
@@ -309,6 +232,7 @@ class RateLimits:
         self,
         settings: SuperOfficeSettings,
         find_slots: Callable[[str], Slots] = lambda _tenant: MemorySlots(),
+        timing: Timing = Timing(),
         *,
         warn: Callable[[str], None] = lambda _message: None,
         clock: Callable[[], float] = time.time,
@@ -316,6 +240,7 @@ class RateLimits:
     ) -> None:
         self._settings = settings
         self._find_slots = find_slots
+        self._timing = timing
         self._warn = warn
         self._clock = clock
         self._sleep = sleep
@@ -329,6 +254,7 @@ class RateLimits:
                 self._find_slots(tenant),
                 rate,
                 rate / self._settings.workers,
+                self._timing,
                 warn=self._warn,
                 clock=self._clock,
                 sleep=self._sleep,

@@ -298,6 +298,16 @@ def test_a_slot_after_the_deadline_is_not_taken() -> None:
     assert setup.now < before + 10.4
 
 
+def test_a_connection_is_made_ready_again_towards_the_end_of_a_long_wait() -> None:
+    setup = Setup()
+    limit = setup.limit(rate=0.05)
+    prepared: list[tuple[float, float]] = []
+    for _ in range(2):
+        limit.await_slot(setup.deadline(), lambda ahead: prepared.append((setup.now, ahead)))
+    assert [ahead for _, ahead in prepared] == [0, 0, 5]
+    assert setup.now - prepared[-1][0] == pytest.approx(5)
+
+
 def test_a_call_that_misses_its_slot_takes_a_new_one() -> None:
     setup = Setup(late=0.11)
     limit = setup.limit(rate=5)
