@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from PIL import ImageFilter
+from PIL import Image, ImageMath
 
-from image_ingest.picture.icc import adapt_colorants, build_profile, combine, linearize_srgb, tabulate
+from image_ingest.picture.icc import Matrix, Vector, adapt_colorants, build_profile, combine, linearize_srgb, tabulate
 
 PEAK = 1000.0  # cd/m², of content that does not state it (ITU-R BT.2408)
 
@@ -45,7 +45,6 @@ _LIKE_SRGB = (1, 6, 14, 15)
 
 _REFERENCE_WHITE = 203.0  # cd/m² (ITU-R BT.2408)
 _USUAL_HEADROOM = PEAK / _REFERENCE_WHITE
-_STEPS = 25
 
 
 def read_nclx(primaries: int, transfer: int) -> Cicp:
@@ -68,70 +67,82 @@ def build_cicp_profile(cicp: Cicp) -> bytes | None:
     return build_profile(adapt_colorants(primaries), tabulate(linearize_srgb))
 
 
-@lru_cache(maxsize=1)
-def build_tone_map(cicp: Cicp) -> ImageFilter.Color3DLUT:
-    """From PQ or HLG to sRGB, by reference white tone mapping (SMPTE ST 2094-50) for a display without headroom."""
+def map_tones(image: Image.Image, cicp: Cicp) -> Image.Image:
+    """An RGB picture in PQ or HLG → sRGB, by reference white tone mapping (SMPTE ST 2094-50) for ordinary displays."""
     linearize = _linearize_pq if cicp.transfer == _PQ else _linearize_hlg
-    to_bt2020 = _convert_primaries(PRIMARIES.get(cicp.primaries, _BT709), _BT2020)
-    to_srgb = _convert_primaries(_BT2020, _BT709)
-    compress = _choose_curve(max(1.0, cicp.peak / _REFERENCE_WHITE))
-    light = [linearize(i / (_STEPS - 1)) for i in range(_STEPS)]
-
-    def map_colour(red: float, green: float, blue: float) -> tuple[float, float, float]:
-        linear = [light[round(value * (_STEPS - 1))] for value in (red, green, blue)]
-        wide = to_bt2020(linear)
-        if cicp.transfer == _HLG:
-            wide = _show_scene(wide)
-        brightest = max(wide)
-        gain = compress(brightest) / brightest if brightest > 0 else 0.0
-        first, second, third = (_encode_srgb(value * gain) for value in to_srgb(wide))
-        return first, second, third
-
-    return ImageFilter.Color3DLUT.generate(_STEPS, map_colour)
+    bands = [
+        _evaluate(lambda a: linearize(a["v"] * (1 / 255), a["max"]), v=band.convert("F")) for band in image.split()
+    ]
+    bands = _multiply(_convert_primaries(PRIMARIES.get(cicp.primaries, _BT709), _BT2020), bands)
+    if cicp.transfer == _HLG:
+        bands = _show_scene(bands)
+    gain = _compute_gain(bands, max(1.001, cicp.peak / _REFERENCE_WHITE))
+    bands = _multiply(_convert_primaries(_BT2020, _BT709), bands)
+    return Image.merge("RGB", [_encode_srgb(band, gain) for band in bands])
 
 
-def _choose_curve(headroom: float) -> Callable[[float], float]:
-    """Straight up to reference white, then a parabola by three control points that reaches 1 at the headroom."""
+def _evaluate(expression: Callable[[dict[str, Any]], Any], **images: Image.Image) -> Image.Image:
+    return cast("Image.Image", ImageMath.lambda_eval(expression, **images))
+
+
+def _multiply(matrix: Sequence[Vector], bands: list[Image.Image]) -> list[Image.Image]:
+    red, green, blue = bands
+
+    def weigh(row: Vector) -> Image.Image:
+        return _evaluate(lambda a: a["r"] * row[0] + a["g"] * row[1] + a["b"] * row[2], r=red, g=green, b=blue)
+
+    return [weigh(row) for row in matrix]
+
+
+def _compute_gain(bands: list[Image.Image], headroom: float) -> Image.Image:
+    """What the brightest channel is multiplied by: a factor up to reference white, then a parabola to the peak."""
     white = 1 - 0.5 * min(math.log2(headroom) / math.log2(_USUAL_HEADROOM), 1.0)
     middle_x, middle_y = 0.35 + 0.65 / white, 0.35 * white + 0.65
     a, b = 1 - 2 * middle_x + headroom, 2 * (middle_x - 1)
 
-    def compress(value: float) -> float:
-        if value <= 1:
-            return value * white
-        if value >= headroom:
-            return 1.0
-        t = (math.sqrt(max(0.0, b * b + 4 * a * (value - 1))) - b) / (2 * a) if a else (value - 1) / b
-        return white + t * (2 * (middle_y - white) + t * (white - 2 * middle_y + 1))
+    def compute(images: dict[str, Any]) -> Any:
+        most, least = images["max"], images["min"]
+        value = most(most(most(images["r"], images["g"]), images["b"]), 1e-6)
+        within = least(most(value, 1.0), headroom)
+        t = ((within - 1.0) * (4 * a) + b * b) ** 0.5 * (1 / (2 * a)) - b / (2 * a)
+        curve = (t * (white - 2 * middle_y + 1) + 2 * (middle_y - white)) * t + white
+        is_bright = value > 1.0
+        return is_bright * curve / value + (1 - is_bright) * white
 
-    return compress
+    red, green, blue = bands
+    return _evaluate(compute, r=red, g=green, b=blue)
 
 
-def _linearize_pq(value: float) -> float:
+def _linearize_pq(value: Any, most: Callable[[Any, float], Any]) -> Any:
     """SMPTE ST 2084, in multiples of reference white."""
     power = value ** (32 / 2523)
-    light = max(power - 107 / 128, 0) / (2413 / 128 - 2392 / 128 * power)
-    return 10_000 / _REFERENCE_WHITE * float(light ** (8192 / 1305))
+    light = most(power - 107 / 128, 0.0) / (power * (-2392 / 128) + 2413 / 128)
+    return light ** (8192 / 1305) * (10_000 / _REFERENCE_WHITE)
 
 
-def _linearize_hlg(value: float) -> float:
+def _linearize_hlg(value: Any, _: Callable[[Any, float], Any]) -> Any:
     """The light of the scene, of 1."""
-    return value * value / 3 if value <= 0.5 else (math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    is_bright = value > 0.5
+    bright = (((value - 0.55991073) * (1 / 0.17883277)).__rpow__(math.e) + 0.28466892) * (1 / 12)
+    return is_bright * bright + (1 - is_bright) * value * value * (1 / 3)
 
 
-def _show_scene(wide: list[float]) -> list[float]:
+def _show_scene(bands: list[Image.Image]) -> list[Image.Image]:
     """What a display of 1000 cd/m² shows of it."""
-    luminance = max(0.2627 * wide[0] + 0.6780 * wide[1] + 0.0593 * wide[2], 0.0)
-    return [_USUAL_HEADROOM * value * luminance**0.2 for value in wide]
+    (luminance,) = _multiply(((0.2627, 0.6780, 0.0593),), bands)
+    factor = _evaluate(lambda a: a["max"](a["y"], 1e-6) ** 0.2 * _USUAL_HEADROOM, y=luminance)
+    return [_evaluate(lambda a: a["v"] * a["f"], v=band, f=factor) for band in bands]
 
 
-def _encode_srgb(value: float) -> float:
-    value = min(1.0, max(0.0, value))
-    return value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+def _encode_srgb(band: Image.Image, gain: Image.Image) -> Image.Image:
+    def encode(images: dict[str, Any]) -> Any:
+        value = images["min"](images["max"](images["v"] * images["gain"], 0.0), 1.0)
+        is_dark = value <= 0.0031308
+        curve = value ** (1 / 2.4) * 1.055 - 0.055
+        return (is_dark * value * 12.92 + (1 - is_dark) * curve) * 255.0 + 0.5
+
+    return _evaluate(encode, v=band, gain=gain).convert("L")
 
 
-def _convert_primaries(source: tuple[float, ...], target: tuple[float, ...]) -> Callable[[list[float]], list[float]]:
-    if source == target:
-        return list
-    matrix = combine(adapt_colorants(source), adapt_colorants(target))
-    return lambda colour: [sum(a * b for a, b in zip(row, colour, strict=True)) for row in matrix]
+def _convert_primaries(source: tuple[float, ...], target: tuple[float, ...]) -> Matrix:
+    return combine(adapt_colorants(source), adapt_colorants(target))

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-from image_ingest.picture.cicp import Cicp, build_cicp_profile, build_tone_map, is_high_dynamic_range
+from image_ingest.picture.cicp import Cicp, build_cicp_profile, is_high_dynamic_range, map_tones
 from image_ingest.picture.icc import MAX_PROFILE_BYTES
 
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
@@ -41,7 +41,7 @@ def convert_to_srgb(image: Image.Image, colours: Colours) -> Image.Image:
     if image.mode == "LAB":
         return _apply_transform(image, _build_lab_transform())
     if isinstance(colours, tuple):
-        return image.convert("RGB").filter(build_tone_map(colours))
+        return map_tones(image.convert("RGB"), colours)
     return _apply_profile(image, colours) or _assume_srgb(image)
 
 

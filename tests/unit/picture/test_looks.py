@@ -1,0 +1,158 @@
+"""What files state about their looks is followed: orientation in every notation, colours by number, transparency."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from PIL import Image
+
+from image_ingest.deadline import Deadline
+from image_ingest.errors import Rejected
+from image_ingest.picture import prepare
+from image_ingest.settings import PictureSettings
+from tests.pictures.bitmaps import bmp, pack_indices, palette_of
+from tests.pictures.checks import check_fields, fields_of, opened, prepared
+from tests.pictures.corpus import CORPUS
+from tests.pictures.makers import (
+    chunk,
+    encoded,
+    exif,
+    insert_after_header,
+    many_scans,
+    resized_frame,
+    segment,
+    with_segments,
+)
+from tests.pictures.scene import FIELDS, grey_scene, heic, scene, see_through
+
+TURNED = scene().transpose(Image.Transpose.ROTATE_90)
+
+
+def make(name: str) -> bytes:
+    """A sample of the corpus."""
+    return next(sample for sample in CORPUS if sample.name == name).make()
+
+
+def orient(order: str, kind: int) -> bytes:
+    """Exif of orientation 6 as a number of this type: 1 BYTE, 3 SHORT, 4 LONG."""
+    head = b"MM\0*" if order == ">" else b"II*\0"
+    code = {1: "B3x", 3: "H2x", 4: "I"}[kind]
+    return head + struct.pack(f"{order}IHHHI{code}I", 8, 1, 0x0112, kind, 1, 6, 0)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [1, 3, 4])
+@pytest.mark.parametrize("identifiers", [1, 2])
+def test_orientation_is_read_in_every_notation(order: str, kind: int, identifiers: int) -> None:
+    block = b"Exif\0\0" * identifiers + orient(order, kind)
+    for source in (
+        with_segments(encoded(TURNED, "JPEG", quality=95), segment(0xE1, block)),
+        insert_after_header(encoded(TURNED, "PNG"), chunk(b"eXIf", orient(order, kind))),
+        encoded(TURNED, "WEBP", lossless=True, exif=block),
+    ):
+        check_fields(opened(prepared(source)), FIELDS, 20)
+
+
+def test_a_heic_is_turned_once_by_its_container_or_else_by_exif() -> None:
+    by_container = heic(TURNED, exif=exif(6)[6:], quality=95)
+    assert b"irot" in by_container
+    by_exif = by_container.replace(b"irot", b"free")
+    for source in (by_container, by_exif):
+        check_fields(opened(prepared(source)), FIELDS, 20)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "grey"),
+    [
+        ([chunk(b"gAMA", struct.pack(">I", 100_000))], 188),
+        ([chunk(b"gAMA", struct.pack(">I", 45_455))], 128),
+        ([chunk(b"gAMA", struct.pack(">I", 100_000)), chunk(b"sRGB", b"\0")], 128),
+        ([chunk(b"cICP", bytes((1, 8, 0, 1)))], 188),
+        ([chunk(b"cICP", bytes((1, 13, 0, 1))), chunk(b"gAMA", struct.pack(">I", 100_000))], 128),
+        ([chunk(b"gAMA", bytes(4))], 128),
+    ],
+)
+def test_the_light_that_a_png_states_without_a_profile(chunks: list[bytes], grey: int) -> None:
+    for mode in ("L", "RGB"):
+        source = insert_after_header(encoded(Image.new("L", (40, 40), 128).convert(mode), "PNG"), *chunks)
+        assert abs(fields_of(opened(prepared(source)))[0][0] - grey) <= 2
+
+
+def test_primaries_that_a_png_states_without_a_profile() -> None:
+    swapped = struct.pack(">8I", 31_270, 32_900, 30_000, 60_000, 64_000, 33_000, 15_000, 6_000)
+    source = insert_after_header(encoded(scene(), "PNG"), chunk(b"cHRM", swapped))
+    red, green, blue, white = fields_of(opened(prepared(source)))
+    assert (max(red[:3]), max(green[:3]), max(blue[:3])) == (red[1], green[0], blue[2])
+    assert min(white) > 250
+
+
+@pytest.mark.parametrize(
+    ("name", "red"),
+    [("png-p3", (250, 0, 0)), ("avif-p3", (250, 0, 0)), ("avif-bt2020", (254, 0, 0)), ("png-pq", (254, 0, 0))],
+)
+def test_saturated_red_of_a_wide_space_is_as_red_as_srgb_allows(name: str, red: tuple[int, int, int]) -> None:
+    seen = fields_of(opened(prepared(make(name))))[0]
+    assert max(abs(a - b) for a, b in zip(seen, red, strict=False)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("transfer", "values"), [(16, {64: 30, 128: 132, 190: 253}), (18, {64: 43, 128: 99, 190: 185})]
+)
+def test_high_dynamic_range_is_mapped_as_chromium_does(transfer: int, values: dict[int, int]) -> None:
+    for value, shown in values.items():
+        plain = encoded(Image.new("RGB", (40, 40), (value,) * 3), "PNG")
+        source = insert_after_header(plain, chunk(b"cICP", bytes((9, transfer, 0, 1))))
+        assert abs(fields_of(opened(prepared(source)))[0][0] - shown) <= 4
+
+
+@pytest.mark.parametrize("name", ["png-2-bit-grey-key", "png-4-bit-grey-key", "gif-small-frame", "bmp-runs-leap"])
+def test_what_a_file_leaves_transparent_stays_so(name: str) -> None:
+    alphas = [field[3] for field in fields_of(opened(prepared(make(name))))]
+    expected = {
+        "png-2-bit-grey-key": [255, 255, 255, 0],
+        "png-4-bit-grey-key": [255, 255, 255, 0],
+        "gif-small-frame": [255, 255, 0, 0],
+        "bmp-runs-leap": [255, 0, 255, 255],
+    }
+    assert alphas == expected[name]
+
+
+def test_a_reduced_palette_with_transparency_stays_opaque_where_its_source_is() -> None:
+    drawing = see_through().resize((1500, 1200), Image.Resampling.NEAREST)
+    drawing.putalpha(drawing.getchannel("A").point(lambda alpha: 255 if alpha else 0))
+    source = encoded(drawing.quantize(32), "PNG")
+    alpha = opened(prepared(source, PictureSettings(max_width=200, max_height=160))).convert("RGBA").getchannel("A")
+    places = ((10, 10), (90, 10), (10, 150), (190, 150), (150, 40))
+    assert [alpha.getpixel(place) for place in places] == [255, 255, 255, 255, 0]
+    assert sum(alpha.histogram()[1:255]) < 0.04 * alpha.width * alpha.height
+
+
+def test_a_grey_gif_with_transparency_is_stored() -> None:
+    source = encoded(grey_scene(), "GIF", transparency=255)
+    assert [field[3] for field in fields_of(opened(prepared(source)))] == [255, 255, 255, 0]
+
+
+def test_a_short_palette_is_used_as_far_as_it_goes() -> None:
+    """The file has four colours where its header announces 256; the last of them are the pixels' own bytes."""
+    drawing = scene(60, 40).quantize(4)
+    source = bmp((60, 40), 8, pack_indices(drawing, 8), palette=palette_of(drawing, 4))
+    check_fields(opened(prepared(source)), FIELDS, 6)
+
+
+def test_scans_are_counted_behind_a_thumbnail() -> None:
+    thumbnail = encoded(scene(), "JPEG")
+    bomb = many_scans(encoded(scene(), "JPEG", progressive=True), 150)
+    source = with_segments(bomb, segment(0xE1, exif(1) + thumbnail))
+    with pytest.raises(Rejected, match="scans") as refusal:
+        prepare(source, PictureSettings(), Deadline(60))
+    assert refusal.value.code == "image.too-many-pixels"
+
+
+@pytest.mark.parametrize("size", [(9_900, 9_900), (12_500, 7_900)])
+def test_a_progressive_photo_beyond_the_functions_memory_is_refused_with_its_own_size(size: tuple[int, int]) -> None:
+    source = resized_frame(encoded(scene(), "JPEG", progressive=True, subsampling=0), *size)
+    settings = PictureSettings(function_memory=512 * 2**20)
+    with pytest.raises(Rejected, match=f"{size[0]} x {size[1]}") as refusal:
+        prepare(source, settings, Deadline(60))
+    assert refusal.value.code == "image.too-many-pixels"
