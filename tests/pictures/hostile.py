@@ -25,6 +25,10 @@ def with_order(source: bytes, name: str, argument: str = "") -> bytes:
     return source + _MARK + f"{name} {argument}".encode()
 
 
+def start() -> None:
+    decoder.start()
+
+
 def get_ready() -> None:
     decoder.get_ready()
 

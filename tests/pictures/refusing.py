@@ -13,6 +13,10 @@ _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _NOT_PERMITTED, _ALLOW = 0x00050001, 0x7FFF0000
 
 
+def start() -> None:
+    decoder.start()
+
+
 def get_ready() -> None:
     decoder.get_ready()
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from PIL import Image, ImageChops, ImageFilter
 
-from image_ingest.picture.colour import convert_to_srgb
+from image_ingest.picture.colour import convert_to_srgb, find_colours
 from image_ingest.picture.geometry import Plan
 from image_ingest.picture.orientation import is_reversed, is_sideways, turn_upright
 from image_ingest.picture.shrinking import shrink
@@ -51,11 +51,11 @@ def move_crop(plan: Plan, image: Image.Image, orientation: int) -> Plan:
 
 def _make_small(image: Image.Image) -> Image.Image:
     """The picture in RGB, on grey if it is transparent."""
-    factor, profile = min(1.0, _SAMPLED / max(image.size)), image.info.get("icc_profile")
+    factor, colours = min(1.0, _SAMPLED / max(image.size)), find_colours(image.info)
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     sampled = image.resize(size, Image.Resampling.NEAREST)
     small = shrink(sampled, Plan(size, (0, 0, *size))).reduce(_SAMPLED // _SMALL if factor < 1 else 1)
-    opaque = convert_to_srgb(small.convert(small.mode.upper()) if small.mode in ("La", "RGBa") else small, profile)
+    opaque = convert_to_srgb(small.convert(small.mode.upper()) if small.mode in ("La", "RGBa") else small, colours)
     return Image.alpha_composite(Image.new("RGBA", opaque.size, "grey"), opaque.convert("RGBA")).convert("RGB")
 
 

@@ -11,13 +11,18 @@ from image_ingest.picture import pipeline
 from image_ingest.picture.preloading import preload
 from image_ingest.settings import PictureSettings
 
-_PHOTO_BYTES = 6 * 2**20  # what a photo takes on its way to 512 pixels
+_PHOTO_BYTES = 16 * 2**20  # what a photo takes on its way to 1024 pixels
+
+
+def start() -> None:
+    """Makes a picture of its own, so that everything which that loads is loaded."""
+    pipeline.warm_up()
 
 
 def get_ready() -> None:
-    """Makes a picture of its own, as the first one is slow."""
+    """Touches the memory that a picture takes, as the first time is slow, and makes a picture of its own."""
     bytes(_PHOTO_BYTES)  # untouched; glibc learns from its release to keep as much of what is released later
-    bytearray(_PHOTO_BYTES)  # the first touch of a page is slow
+    bytearray(_PHOTO_BYTES)
     pipeline.warm_up()
 
 

@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngImageFile
 from image_ingest.picture.picture import Picture
 
 _EDGE, _EDGE_SHARE = 12, 0.0005  # steps of 255; the share of pixels above which colour is stored in full
+_BAND_ROWS, _LEAST_BANDS = 16, 8
 _HARMLESS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "progressive", "progression", "transparency"}
 
 
@@ -30,25 +31,38 @@ def encode_png(image: Image.Image, source_format: str, transparency: int | bytes
 
 def has_colour_edges(image: Image.Image) -> bool:
     """Whether colours differ sharply between neighbours, as in logos and type, and hardly anywhere in photos."""
-    if image.mode != "RGB":
+    if image.mode != "RGB" or min(image.size) < 2:
         return False
-    return any(
-        _count_edges(band) > _EDGE_SHARE * band.width * band.height for band in image.convert("YCbCr").split()[1:]
-    )
+    counts = [sum(each) for each in zip(*(_count_edges(image, first) for first in (0, 1)), strict=True)]
+    return any(count > _EDGE_SHARE * image.width * image.height for count in counts)
 
 
-def _count_edges(band: Image.Image) -> int:
-    """Pixels that differ from the mean of their square of four, for both ways to lay squares."""
-    return sum(_count_edges_from(band, first) for first in (0, 1))
+def _count_edges(image: Image.Image, first: int) -> tuple[int, ...]:
+    """For both components of colour, the pixels that differ from the mean of their square of four.
 
-
-def _count_edges_from(band: Image.Image, first: int) -> int:
-    size = (band.width - first) // 2, (band.height - first) // 2
+    `first` is where the squares begin. Of large pictures a part is looked at, and the number estimated.
+    """
+    part = _take_bands(image, first)
+    size = part.width // 2, part.height // 2
     if not all(size):
-        return 0
-    whole = band.crop((first, first, first + 2 * size[0], first + 2 * size[1]))
-    corners = whole.resize(size, Image.Resampling.NEAREST)
-    return sum(ImageChops.difference(corners, whole.reduce(2)).histogram()[_EDGE:])
+        return (0, 0)
+    whole = (0, 0, 2 * size[0], 2 * size[1])
+    corners = part.resize(size, Image.Resampling.NEAREST, whole).convert("YCbCr")
+    differences = ImageChops.difference(corners, part.reduce(2, whole).convert("YCbCr")).split()[1:]
+    share = image.width * image.height / (part.width * part.height)
+    return tuple(round(share * sum(band.histogram()[_EDGE:])) for band in differences)
+
+
+def _take_bands(image: Image.Image, first: int) -> Image.Image:
+    """Every fourth band of a large picture's rows."""
+    rows, step = _BAND_ROWS, 4 * _BAND_ROWS
+    tops = range(first, image.height - rows + 1, step)
+    if len(tops) < _LEAST_BANDS:
+        return image.crop((first, first, *image.size))
+    bands = Image.new(image.mode, (image.width - first, rows * len(tops)))
+    for number, top in enumerate(tops):
+        bands.paste(image.crop((first, top, image.width, top + rows)), (0, rows * number))
+    return bands
 
 
 def reduce_to_palette(image: Image.Image) -> Image.Image:

@@ -42,8 +42,11 @@ _SOURCE_FD, _FIRST_OTHER_FD = 3, 5
 class Decoder(Protocol):
     """A module that decodes, named by its dotted name."""
 
+    def start(self) -> None:
+        """Loads, once in the server, what every child needs."""
+
     def get_ready(self) -> None:
-        """Does what is slow at first: once in the server, for what is loaded, and in each child, for its memory."""
+        """Does in a child what is slow the first time, before its order comes."""
 
     def load(self, order: bytes) -> str:
         """Imports and opens what this order needs. The name of the source's format."""
@@ -59,7 +62,7 @@ def serve(name: str) -> NoReturn:
     _close_from(SERVER_FD + 1)
     parent = socket.socket(fileno=SERVER_FD)
     decoder: Decoder = importlib.import_module(name)
-    decoder.get_ready()
+    decoder.start()
     seccomp.load()
     children: set[int] = set()
     while (request := _receive_request(parent)) is not None:

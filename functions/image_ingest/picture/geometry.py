@@ -17,6 +17,7 @@ _JPEG_SCALES = ((8, 1), (4, 2), (3, 3), (2, 4))  # the denominator that libjpeg 
 # How many times the result's size a JPEG is decoded at least, both measured (docs/pictures.md, "Speed").
 PHOTO_MARGIN = 1.4
 LINE_ART_MARGIN = 2.8
+BICUBIC_MARGIN = 1.46  # from which on photos may be resized by the quicker filter
 
 
 @dataclass(frozen=True)

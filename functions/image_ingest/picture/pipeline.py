@@ -14,7 +14,14 @@ from image_ingest.picture.attention import move_crop
 from image_ingest.picture.colour import convert_to_srgb, find_colours
 from image_ingest.picture.encoding import encode_jpeg, encode_png, reduce_to_palette
 from image_ingest.picture.formats import Source, open_image
-from image_ingest.picture.geometry import LINE_ART_MARGIN, PHOTO_MARGIN, Plan, plan_resize, reduce_decoding
+from image_ingest.picture.geometry import (
+    BICUBIC_MARGIN,
+    LINE_ART_MARGIN,
+    PHOTO_MARGIN,
+    Plan,
+    plan_resize,
+    reduce_decoding,
+)
 from image_ingest.picture.limits import check_memory, check_pixels, check_structure
 from image_ingest.picture.orientation import is_sideways, read_orientation, turn_upright
 from image_ingest.picture.picture import Picture
@@ -80,18 +87,20 @@ def shrink_source(
 ) -> tuple[Image.Image, Image.Image]:
     """The decoded picture, and the result before it is encoded."""
     decoded = _decode(source, source_format, settings, memory, PHOTO_MARGIN)
-    small = _shrink(decoded)
-    if decoded.factor > 1 and decoded.detail < LINE_ART_MARGIN and has_flat_areas(small):
-        small = _shrink_more_detail(source, source_format, settings, memory) or small
-    return decoded.image, small
+    if decoded.image.format != "JPEG" or decoded.detail == 1:
+        return decoded.image, _shrink(decoded)
+    if has_flat_areas(decoded.image):
+        if decoded.factor > 1 and decoded.detail < LINE_ART_MARGIN:
+            decoded = _decode_more(source, source_format, settings, memory) or decoded
+        return decoded.image, _shrink(decoded)
+    is_close = decoded.factor == 1 or decoded.detail >= BICUBIC_MARGIN
+    return decoded.image, _shrink(decoded, Image.Resampling.BICUBIC if is_close else Image.Resampling.LANCZOS)
 
 
-def _shrink_more_detail(
-    source: Source, source_format: str, settings: PictureSettings, memory: int
-) -> Image.Image | None:
-    """The result made from more detail, as lines and type need it, or None if memory does not allow it."""
+def _decode_more(source: Source, source_format: str, settings: PictureSettings, memory: int) -> _Decoded | None:
+    """The picture in more detail, as lines and type need it, or None if memory does not allow it."""
     try:
-        return _shrink(_decode(source, source_format, settings, memory, LINE_ART_MARGIN))
+        return _decode(source, source_format, settings, memory, LINE_ART_MARGIN)
     except Rejected:
         return None
 
@@ -132,12 +141,12 @@ def _plan(image: Image.Image, size: tuple[int, int], settings: PictureSettings) 
     return plan_resize(size, settings, sideways=is_sideways(read_orientation(image)))
 
 
-def _shrink(decoded: _Decoded) -> Image.Image:
+def _shrink(decoded: _Decoded, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
     """The result as people see it: L, LA, RGB, RGBA, or an unchanged P."""
     image, goal, colours = decoded.image, decoded.goal, find_colours(decoded.image.info)
     if image.mode == "P" and colours is None and goal.box == (0, 0, *goal.size) == (0, 0, *image.size):
         return turn_upright(image, read_orientation(image))
-    small = convert_to_srgb(_divide_alpha_out(shrink(image, goal)), colours)
+    small = convert_to_srgb(_divide_alpha_out(shrink(image, goal, resampling)), colours)
     return turn_upright(small, read_orientation(image))
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from image_ingest.picture.deep import convert_deep, find_white, is_deep
 from image_ingest.picture.geometry import Plan, choose_factors
 
+_SAMPLED = 512  # pixels of the longer side
 _FLAT = 0.2  # the share of one shade, which photos do not reach
 _STRIP_PIXELS = 1 << 19
 _REACH = 4  # pixels of the result that LANCZOS looks at on either side, and one for rounding
@@ -22,7 +23,7 @@ _RESIZABLE = {"L", "RGB", "CMYK", "YCbCr", "LAB", "La", "RGBa"}
 _GREY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"}
 
 
-def shrink(image: Image.Image, plan: Plan) -> Image.Image:
+def shrink(image: Image.Image, plan: Plan, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
     """A picture of `plan.size` in mode L, RGB, CMYK, YCbCr, LAB, La or RGBa."""
     left, upper, right, lower = plan.box
     across, down = choose_factors((right - left, lower - upper), plan.size)
@@ -32,18 +33,20 @@ def shrink(image: Image.Image, plan: Plan) -> Image.Image:
         image = _reduce_in_strips(image, across, down)
     elif across * down > 1:
         image = image.reduce((across, down))
-    return _resize(image, Plan(plan.size, (left / across, upper / down, right / across, lower / down)))
+    return _resize(image, Plan(plan.size, (left / across, upper / down, right / across, lower / down)), resampling)
 
 
-def _resize(image: Image.Image, plan: Plan) -> Image.Image:
+def _resize(image: Image.Image, plan: Plan, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
     if image.size == plan.size and plan.box == (0, 0, *image.size):
         return image
-    return image.resize(plan.size, Image.Resampling.LANCZOS, plan.box)
+    return image.resize(plan.size, resampling, plan.box)
 
 
 def has_flat_areas(image: Image.Image) -> bool:
     """Whether much of the picture is one shade, as in drawings and type, where every loss of sharpness shows."""
-    histogram = image.convert("L").histogram()
+    factor = min(1.0, _SAMPLED / max(image.size))
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    histogram = image.resize(size, Image.Resampling.NEAREST).convert("L").histogram()
     return max(map(sum, zip(histogram, histogram[1:], histogram[2:], strict=False))) > _FLAT * sum(histogram)
 
 
