@@ -71,28 +71,32 @@ class TimedOut(Lost):
 
 
 Prepare = Callable[[float], None]
-Start = Callable[[Prepare], float]
+Start = Callable[[Prepare], None]
 
 
 @dataclass
 class _Exchange:
     """What a connection must know of the exchange under way.
 
-    `end` is in seconds of time.monotonic; `start` returns when the request must be sent; a connection that was idle for
-    `idle_limit` seconds, by `clock` or by time.monotonic, is not used again.
+    `bound` gives the seconds that it may take; they end at `end`, by time.monotonic. `start` returns when the request
+    must be sent. A connection that was idle for `idle_limit` seconds, by `clock` or by time.monotonic, is not used again.
     """
 
-    end: float
+    bound: Callable[[], float]
     start: Start
     idle_limit: float
     clock: Callable[[], float]
+    end: float = 0.0
 
     @property
     def seconds_left(self) -> float:
         return self.end - time.monotonic()
 
-    def await_start(self, prepare: Prepare) -> None:
-        self.end = time.monotonic() + self.start(prepare)
+    def begin(self) -> float:
+        """Starts the time anew; its seconds."""
+        seconds = self.bound()
+        self.end = time.monotonic() + seconds
+        return seconds
 
 
 _exchange: ContextVar[_Exchange] = ContextVar("exchange")
@@ -117,17 +121,17 @@ class Connections:
         self._clock = clock
         self._plain = _Adapter(None)
 
-    def exchange(self, request: Request, seconds: float, start: Start) -> Response:
-        """The response. `seconds` bound the connection.
+    def exchange(self, request: Request, bound: Callable[[], float], start: Start) -> Response:
+        """The response. `bound` gives the seconds that the connection and then the call itself may take.
 
         `start` is called when there is a connection, with a function that opens it again where necessary. It returns
-        when the request must be sent: the seconds until its response must be complete.
-        Raises NotConnected, Lost, TimedOut, and what `start` raises.
+        when the request must be sent.
+        Raises NotConnected, Lost, TimedOut, and what `bound` and `start` raise.
         """
-        exchange = _Exchange(time.monotonic() + seconds, start, self._timing.superoffice_idle, self._clock)
+        exchange = _Exchange(bound, start, self._timing.superoffice_idle, self._clock)
         token = _exchange.set(exchange)
         try:
-            return self._read_response(request, seconds)
+            return self._read_response(request, exchange.begin())
         except (OSError, HTTPException, HTTPError) as error:
             if exchange.seconds_left <= 0:
                 raise TimedOut("gave no complete response in time") from error
@@ -199,10 +203,12 @@ class _TimedResponse(HTTPResponse):
 class _TimedConnection(HTTPConnection):
     response_class = _TimedResponse
     _used_at = (0.0, 0.0)
+    _is_used = False
 
     def note_use(self) -> None:
         """Starts the idle time."""
         self._used_at = _read_clocks()
+        self._is_used = True
 
     def close_if_idle(self, ahead: float = 0) -> None:
         """Closes the connection if it will have been idle for too long in `ahead` seconds."""
@@ -235,17 +241,22 @@ class _TimedConnection(HTTPConnection):
             self.close()
             through = " through the proxy" if self.proxy else ""
             raise NotConnected(_explain_no_connection(error, through)) from error
-        self.note_use()
+        self._used_at, self._is_used = _read_clocks(), False
 
     def prepare(self, ahead: float) -> None:
         """Opens the connection, unless it is open and may still be used in `ahead` seconds."""
+        _exchange.get().begin()
         if self.proxy is None:  # closing a proxy's connection would forget what is behind it
             self.close_if_idle(ahead)
+            if self._is_used and not self.is_connected:  # a new one may have TLS tickets to read
+                self.close()
         if self.sock is None:
             self.connect()
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        _exchange.get().await_start(self.prepare)
+        exchange = _exchange.get()
+        exchange.start(self.prepare)
+        exchange.begin()
         super().request(*arguments, **options)
 
     def send(self, data: Any) -> None:

@@ -35,7 +35,7 @@ _LONGEST_SLACK = 2.0
 _LEAD_FACTOR = 1.25  # of the last write's time
 _SHORTEST_LEAD = 0.001
 _LONGEST_LEAD = 2.0
-_LONG_WAIT = 10.0  # seconds after which a connection that was ready may no longer be
+_LONG_WAIT = 1.0  # seconds in which a connection that was ready may have become too old or been closed
 _LEAST_FOR_A_CALL = 0.5  # seconds that must be left after the wait
 
 

@@ -79,8 +79,7 @@ class Transport:
         call = _Call(self._limit, deadline, self._timing.superoffice_exchange)
         calls.host, calls.status = get_host(request.url), None
         try:
-            seconds = deadline.bound(self._timing.superoffice_exchange)
-            response = self._connections.exchange(request, seconds, call.start)
+            response = self._connections.exchange(request, call.bound, call.start)
         finally:
             calls.count += call.started_at is not None
             calls.milliseconds += call.measure()
@@ -103,11 +102,14 @@ class _Call:
         self._seconds = seconds
         self.started_at: float | None = None
 
-    def start(self, prepare: Callable[[float], None]) -> float:
-        """Returns when the request must be sent: the seconds until its response must be complete."""
+    def bound(self) -> float:
+        """The seconds that the call may still take."""
+        return self._deadline.bound(self._seconds)
+
+    def start(self, prepare: Callable[[float], None]) -> None:
+        """Returns when the request must be sent."""
         self._limit.await_slot(self._deadline, prepare)
         self.started_at = time.monotonic()
-        return self._deadline.bound(self._seconds)
 
     def measure(self) -> float:
         """Milliseconds since the start; 0 if there was none."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 from image_ingest.settings import SuperOfficeSettings
-from image_ingest.superoffice import MemorySlots, RateLimits, SlotItem, SlotRequest
+from image_ingest.superoffice import Calls, MemorySlots, RateLimits, SlotItem, SlotRequest
 from image_ingest.target import Target
 from sandbox.superoffice import StandIn
 from tests.support.superoffice_client import Worker, deferred_by
@@ -82,3 +83,21 @@ def test_no_second_holds_more_calls_than_the_limit_and_one_from_the_first_burst_
         assert all(call.status == 200 for call in so.calls)
         assert len(so.calls) == WORKERS * (UPLOADS + 3)
         assert all(len(so.pictures("person", number)) == UPLOADS for number in range(1, WORKERS + 1))
+
+
+def test_a_connection_that_was_closed_during_the_wait_is_opened_again() -> None:
+    """One call, on a new connection: nothing is sent twice."""
+    settings = SuperOfficeSettings(calls_per_second=0.5)
+    requests = []
+
+    def answer_once_and_close(connection: socket.socket, _over: threading.Event) -> None:
+        requests.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n42")
+        time.sleep(0.5)  # the next call has its connection by then, and waits for its slot
+
+    with scripted_server(answer_once_and_close) as address:
+        secret = {"auth": "basic", "base_url": f"{address}/api", "username": "u", "password": "p-w-o-r-d"}
+        worker = Worker(secret, settings, limits=RateLimits(settings))
+        calls = Calls()
+        assert [worker.put(calls=calls) for _ in range(2)] == [42, 42]
+    assert (len(requests), calls.count, calls.in_doubt) == (2, 2, False)
