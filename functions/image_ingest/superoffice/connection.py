@@ -79,7 +79,7 @@ class _Exchange:
     """What a connection must know of the exchange under way.
 
     `bound` gives the seconds that it may take; they end at `end`, by time.monotonic. `start` returns when the request
-    must be sent. A connection that was idle for `idle_limit` seconds, by `clock` or by time.monotonic, is not used again.
+    must be sent. A connection that was idle for `idle_limit` seconds, by one of both clocks, is not used again.
     """
 
     bound: Callable[[], float]
