@@ -8,7 +8,7 @@ SAM := .venvs/sam/bin/sam
 export PHOTO AUTH MINUTES FOR VIA KEEP STACK OBJECT SAM_LOCAL_FLAGS
 export PYTHONPATH := functions:.
 
-.PHONY: demo sandbox soak test lint types format documents fuzz oracle bench build invoke test-built test-decoder
+.PHONY: demo sandbox soak test lint types format documents fuzz oracle mutants bench build invoke test-built test-decoder
 
 demo:  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	$(INSTALL) sandbox
@@ -52,6 +52,10 @@ oracle:  ## the pictures in FOLDER beside what Chromium shows: build/oracle/orac
 fuzz:  ## mutated pictures for MINUTES (5), looking for one that does harm
 	$(INSTALL) tests
 	$(BIN)/python -m tests.pictures.fuzz --minutes $(or $(MINUTES),5)
+
+mutants:  ## a random sample of code changes, and those that no test notices; repeat one with SEED, choose the size with COUNT
+	$(INSTALL) tests chromium webapi
+	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 bench:  ## cold start, throughput, cost and pictures; writes the tables in docs
 	$(INSTALL) tests benchmarks sam lambda

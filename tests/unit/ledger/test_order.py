@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_ingest.ledger.order import compare, is_time, later_handled_wins, same_upload
+from image_ingest.ledger.order import compare, is_time, later_handled_wins, same_second, same_upload
 from image_ingest.upload import UploadIdentity
 
 UPLOAD = UploadIdentity("photos", "a.jpg", "v1", "00A1", "2026-10-05T09:52:01.500Z", "etag1")
@@ -105,3 +105,22 @@ def test_a_mark_survives_the_ledger_and_is_itself(identity: UploadIdentity) -> N
     assert UploadIdentity.from_map(identity.as_map()) == identity
     assert same_upload(identity, identity)
     assert compare(identity, identity) == "tied"
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("2026-10-05T09:52:01Z", True),
+        ("2026-10-05T09:52:01.000Z", True),
+        ("2026-10-05T09:52:02.500Z", False),
+        ("2026-10-05T09:52:00.999Z", False),
+    ],
+)
+def test_uploads_of_one_second_could_tie_with_a_third_that_has_no_fraction(time: str, *, expected: bool) -> None:
+    assert same_second(other(time=time), UPLOAD) is expected
+
+
+def test_text_that_is_no_time_is_told_from_a_time() -> None:
+    assert is_time("2026-10-05T09:52:01Z") is True
+    assert is_time("yesterday") is False
+    assert is_time(None) is False

@@ -1,0 +1,94 @@
+"""Which tests run which lines, and how long each takes: one run of the tests under coverage, seen test by test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import coverage
+import pytest
+
+from tests import ROOT
+
+SOURCES = ("functions/image_ingest", "image_ingest_cli")
+TESTS = ("tests/unit", "tests/integration", "tests/simulation")
+# Decoding happens in a process that ends without writing what it covered.
+_IN_ANOTHER_PROCESS = ("functions/image_ingest/picture", ("tests/unit/picture",))
+
+
+@dataclass(frozen=True)
+class CoverageMap:
+    """Node ids of tests by file and line, and their seconds."""
+
+    tests: dict[str, dict[int, list[str]]]
+    seconds: dict[str, float]
+
+    def covering(self, path: str, line: int) -> list[str]:
+        """The tests to run for a mutant in this line, files that take the least time first."""
+        folder, whole = _IN_ANOTHER_PROCESS
+        if path.startswith(folder):
+            return list(whole)
+        lines = self.tests.get(path, {})
+        found = lines.get(line) or sorted({test for tests in lines.values() for test in tests})
+        by_file: dict[str, list[str]] = defaultdict(list)
+        for test in found:
+            by_file[test.partition("::")[0]].append(test)
+        files = sorted(by_file.values(), key=lambda tests: sum(self.seconds.get(test, 0) for test in tests))
+        return [test for tests in files for test in tests]
+
+
+def make_map(folder: Path) -> CoverageMap:
+    """Runs the tests once. Raises RuntimeError where one fails: a mutant says nothing then."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", __name__, "-p", "no:cacheprovider", *TESTS]
+    environment = {**os.environ, "MUTANTS_MAP": str(folder), "PYTHONPATH": "functions:."}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise RuntimeError(f"The tests do not pass without a mutant:\n{ended.stdout[-3000:]}")
+    return load_map(folder)
+
+
+def load_map(folder: Path) -> CoverageMap:
+    """The map that an earlier run of `make_map` left in the folder."""
+    data = coverage.CoverageData(str(folder / "coverage"))
+    data.read()
+    tests = {}
+    for name in data.measured_files():
+        by_line = data.contexts_by_lineno(name)
+        path = Path(name).relative_to(ROOT).as_posix()
+        tests[path] = {line: [test for test in contexts if test] for line, contexts in by_line.items()}
+    return CoverageMap(tests, json.loads((folder / "seconds.json").read_text()))
+
+
+class _Watch:
+    """The plugin: names the test that is running to coverage."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seconds: dict[str, float] = defaultdict(float)
+        sources = [str(ROOT / source) for source in SOURCES]
+        self._coverage = coverage.Coverage(data_file=str(folder / "coverage"), source=sources, config_file=False)
+        self._coverage.erase()
+        self._coverage.start()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._coverage.switch_context(nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        self._coverage.stop()
+        self._coverage.save()
+        (self._folder / "seconds.json").write_text(json.dumps(self._seconds))
+
+
+def pytest_configure(config: Any) -> None:
+    """Called by pytest, which loads this module as a plugin."""
+    config.pluginmanager.register(_Watch(Path(os.environ["MUTANTS_MAP"])), "mutants-coverage")

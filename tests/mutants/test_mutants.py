@@ -1,0 +1,70 @@
+"""The instrument itself: a mutant that a test notices is killed, one that none notices is shown."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.mutants.__main__ import choose
+from tests.mutants.mutations import find_mutants
+
+
+def run_mutants(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.mutants", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize(
+    ("module", "tests"),
+    [
+        ("ledger/order", "tests/unit/ledger/test_order.py"),
+        ("image_ingest/target", "tests/unit/test_target.py"),
+    ],
+)
+def test_a_fixed_sample_leaves_no_unlisted_survivor(module: str, tests: str) -> None:
+    ended = run_mutants("--seed", "7", "--count", "6", "--only", module, "--tests", tests)
+    assert ended.returncode == 0, ended.stdout
+    assert "killed" in ended.stdout
+
+
+def test_what_no_test_notices_is_shown_as_a_diff() -> None:
+    ended = run_mutants("--seed", "7", "--count", "1", "--only", "ledger/order", "--tests", "tests/unit/test_report.py")
+    assert ended.returncode == 1
+    assert "+++ functions/image_ingest/ledger/order.py" in ended.stdout
+    assert "1 survived" in ended.stdout
+
+
+def test_tests_that_fail_anyway_prove_nothing(tmp_path: Path) -> None:
+    failing = tmp_path / "test_failing.py"
+    failing.write_text("def test_failing() -> None:\n    assert False\n")
+    ended = run_mutants("--seed", "7", "--count", "1", "--only", "ledger/order", "--tests", str(failing))
+    assert ended.returncode == 1
+    assert "do not pass without a mutant" in ended.stdout
+
+
+def test_every_mutant_is_valid_code_and_differs() -> None:
+    for mutant in choose(seed=3, count=400):
+        source = (ROOT / mutant.path).read_bytes()
+        assert ast.dump(ast.parse(mutant.apply(source))) != ast.dump(ast.parse(source)), mutant
+
+
+def test_the_same_seed_is_the_same_sample() -> None:
+    assert choose(seed=5, count=20) == choose(seed=5, count=20) != choose(seed=6, count=20)
+
+
+def test_annotations_docstrings_and_messages_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text(
+        '"""Returns 1 < 2."""\n'
+        "from typing import Literal\n"
+        "def name(value: Literal[1]) -> Literal[2]:\n"
+        "    assert value == 1\n"
+        '    raise ValueError(f"{value + 1} is too many")\n'
+    )
+    (mutant,) = find_mutants(tmp_path, "code.py")
+    assert mutant.replacement == "pass"
+    assert mutant.line == 5
