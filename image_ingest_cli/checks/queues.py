@@ -12,6 +12,7 @@ from image_ingest.aws import error_code
 from image_ingest_cli.aws.queues import count_messages
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.checks.finding import CheckFailed
+from image_ingest_cli.terminal.options import format_stack_option
 from image_ingest_cli.terminal.text import pluralize
 
 _REDEPLOY = "Deploy the template again."
@@ -80,7 +81,7 @@ def check_dead_letters(stack: Stack) -> str:
     if count:
         raise CheckFailed(
             f"{pluralize(count, 'dead letter')}, each kept for at most 14 days.",
-            f"image-ingest failures list --stack {stack.name}",
+            f"image-ingest failures list{format_stack_option(stack.name)}",
         )
     return "none"
 

@@ -8,13 +8,8 @@ import typer
 
 from image_ingest.upload import Upload
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.diagnosis.explanation import (
-    Explanation,
-    build_document,
-    build_sections,
-    explain_record,
-    explain_upload,
-)
+from image_ingest_cli.diagnosis.explanation import Explanation, explain_record, explain_upload
+from image_ingest_cli.diagnosis.explanation_text import build_document, build_sections
 from image_ingest_cli.errors import usage_error
 from image_ingest_cli.terminal.console import print_json, print_text
 from image_ingest_cli.terminal.options import DEFAULT_STACK, AsJson, StackName

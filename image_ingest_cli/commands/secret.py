@@ -23,7 +23,7 @@ from image_ingest_cli.credentials.questions import ask_secret
 from image_ingest_cli.credentials.trial import try_secret
 from image_ingest_cli.errors import usage_error
 from image_ingest_cli.terminal.console import print_json, print_text
-from image_ingest_cli.terminal.options import DEFAULT_STACK, StackName
+from image_ingest_cli.terminal.options import DEFAULT_STACK, StackName, format_stack_option
 
 secret = typer.Typer(no_args_is_help=True, help="The SuperOffice credential: template, check, put.")
 
@@ -110,8 +110,8 @@ def put(
         try_secret(deployed, text)
     deployed.client("secretsmanager").put_secret_value(SecretId=deployed.secret_id, SecretString=text)
     print_text(f"Stored: {describe_secret(checked)}.", "green")
-    option = "" if stack == DEFAULT_STACK else f" --stack {stack}"
-    print_text(f"Upload a first photo: image-ingest upload me.jpg --entity person --id 123 --wait{option}")
+    command = f"image-ingest upload me.jpg --entity person --id 123 --wait{format_stack_option(stack)}"
+    print_text(f"Upload a first photo: {command}")
 
 
 def _complete(given: dict[str, object]) -> dict[str, object]:

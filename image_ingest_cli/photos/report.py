@@ -17,7 +17,7 @@ _COLUMNS = (
     *("line", "file", "entity_type", "entity_id", "key", "version_id"),
     *("action", "outcome", "blob_id", "error_code", "message", "advice"),
 )
-_WAITING_ADVICE = "Check again later: image-ingest status. If it stays so, run image-ingest doctor."
+_WAITING_ADVICE = "Check again later: image-ingest status. If it is still waiting then, run image-ingest doctor."
 _SHOWN = 50  # failures on the screen
 
 

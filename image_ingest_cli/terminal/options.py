@@ -17,6 +17,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 OnlyMissing = Annotated[bool, typer.Option("--only-missing", help="Skip records that already have a picture.")]
 
 
+def format_stack_option(name: str) -> str:
+    """What a printed command must end with to work on this stack."""
+    return "" if name == DEFAULT_STACK else f" --stack {name}"
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Continues only if the operator agrees; without a terminal only with --yes."""
     if not yes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from image_ingest.outcome import Outcome
 from image_ingest.target import Target
 from image_ingest.upload import Removal, Upload, UploadIdentity
 from image_ingest_cli.aws.dead_letters import DeadLetter
-from image_ingest_cli.diagnosis.explanation import Explanation, build_document, find_next_steps
+from image_ingest_cli.diagnosis.explanation import Explanation
+from image_ingest_cli.diagnosis.explanation_text import build_document
+from image_ingest_cli.diagnosis.next_steps import find_next_steps
 from image_ingest_cli.diagnosis.prediction import Inspection, Prediction
 
 TARGET = Target("person", 7)
@@ -54,7 +57,7 @@ def _explain_removal(
 @pytest.mark.parametrize(
     ("explanation", "steps"),
     [
-        (_explain(None), ["Upload a photo for it"]),
+        (_explain(None), ["Upload a photo for it: image-ingest upload FILE --entity person --id 7"]),
         (_explain("stored", letter=True), ["Replay it: image-ingest failures replay 01234567"]),
         (
             _explain("rejected", "image.unreadable", letter=True),
@@ -106,3 +109,8 @@ def test_each_state_has_its_next_step(explanation: Explanation, steps: list[str]
     for step, beginning in zip(found, steps, strict=True):
         assert step.startswith(beginning)
     assert build_document(explanation)["next"] == found
+
+
+def test_a_command_names_a_stack_that_is_not_the_default() -> None:
+    explanation = replace(_explain("stored", letter=True), stack_name="trial")
+    assert find_next_steps(explanation) == ["Replay it: image-ingest failures replay 01234567 --stack trial"]
