@@ -26,7 +26,7 @@ from image_ingest.target import Target
 from image_ingest.timing import Timing
 from image_ingest.upload import UploadIdentity
 from image_ingest.worker import Worker
-from tests.simulation.promises import PromiseBroken, Promises, Upload
+from tests.simulation.promises import NOTHING, PromiseBroken, Promises, Upload
 from tests.simulation.services import Clients, Report, SuperOffice
 from tests.simulation.virtual import Choices, Died, Task, Waiting
 from tests.simulation.virtual_aws import Bucket, Message, Version
@@ -41,7 +41,7 @@ CLOCKS = (0.0, 0.2, 0.1)  # seconds by which the clocks of the workers are ahead
 BEGINNING = 1_791_200_000.0  # a moment in October 2026
 MOST_MOVES = 6000
 _MIX = (*["move"] * 8, *["deliver"] * 3, *["upload"] * 2, "time")
-EXTRAS = ("duplicate", "redrive", "again", "delete", "another tenant")
+EXTRAS = ("duplicate", "redrive", "again", "delete", "another tenant", "remove")
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Scenario:
     skip_unchanged: bool
     ties: bool
     sequencers: bool
+    removals: bool
     likely_faults: frozenset[str]
     pictures: tuple[str, ...] = (*["good"] * 6, "broken", "deadly")
 
@@ -91,6 +92,7 @@ class Scenario:
             skip_unchanged=choices.pick([False, False, True]),
             ties=choices.pick([False, True]),
             sequencers=choices.pick([True, False]),
+            removals=choices.pick([False, True]),
             likely_faults=few or frozenset(every),
         )
 
@@ -111,6 +113,7 @@ class World:
         self.queue: list[Message] = []
         self.dead_letters: list[Message] = []
         self.uploads: dict[str, Upload] = {}
+        self.removals: dict[str, Upload] = {}
         self.promises = Promises(self)
         self._notifications: list[str] = []
         self._next: _Move | None = None
@@ -204,15 +207,15 @@ class World:
         target = Target("person", 1 + self._choices.pick(range(scenario.targets)))
         key = f"key-{self._choices.pick(range(scenario.keys))}"
         again = scenario.ties and self.uploads and self._choices.pick([False, True])
-        second = max((u.second for u in self.uploads.values()), default=0) + (0 if again else 1)
+        second = self._last_second() + (0 if again else 1)
         kind = self._choices.pick(scenario.pictures)
         content = f"{kind}-{self._choices.pick([1, 2]) if scenario.skip_unchanged else number}"
         identity = UploadIdentity(
             "bucket",
             key,
             f"v{number}",
-            f"{number:016X}" if scenario.sequencers else None,
-            datetime.fromtimestamp(BEGINNING + second, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            self._sequencer(),
+            _format_second(second),
             f"etag-v{number}",
         )
         upload = Upload(target, identity, content, second)
@@ -221,6 +224,31 @@ class World:
         self.bucket.versions.append(Version(key, f"v{number}", content.encode(), metadata, BEGINNING + second))
         self.note(f"upload v{number} of {key} for {target}, second {second}, {content}")
         self._notify([_record(identity)])
+
+    def _last_second(self) -> int:
+        return max((u.second for u in (*self.uploads.values(), *self.removals.values())), default=0)
+
+    def _sequencer(self) -> str | None:
+        self._serial["sequencer"] += 1
+        return f"{self._serial['sequencer']:016X}" if self.scenario.sequencers else None
+
+    def _remove(self, version: Version) -> None:
+        """A user deletes the object whose current version this is."""
+        version_id = f"m{len(self.removals) + 1}"
+        again = self.scenario.ties and self._choices.pick([False, True])
+        second = self._last_second() + (0 if again else 1)
+        identity = UploadIdentity(
+            "bucket", version.key, version_id, self._sequencer(), _format_second(second), "", is_removal=True
+        )
+        target = self.uploads[version.version_id].target
+        self.removals[version_id] = Upload(target, identity, NOTHING, second)
+        self.bucket.versions.append(Version(version.key, version_id, b"", {}, BEGINNING + second, is_marker=True))
+        self.note(f"{version.key} is deleted by {version_id}, second {second}")
+        self._notify([_record(identity)])
+
+    def _current(self) -> list[Version]:
+        keys = dict.fromkeys(version.key for version in self.bucket.versions)
+        return [current for key in keys if (current := self.bucket.current(key)) is not None]
 
     def _notify(self, records: list[Mapping[str, Any]]) -> None:
         body = json.dumps({"Records": records})
@@ -237,7 +265,8 @@ class World:
             "duplicate": self._notifications,
             "redrive": self.dead_letters,
             "again": bool(self._idle()) and [m for m in self.queue if m.receives],
-            "delete": self.scenario.deletions and self.bucket.versions,
+            "delete": self.scenario.deletions and [v for v in self.bucket.versions if not v.is_marker],
+            "remove": self.scenario.removals and self._current(),
             "another tenant": self.scenario.moves and self.tenant == "https://crm-1" and self._notifications,
         }
         return [name for name in EXTRAS if possible[name]]
@@ -253,9 +282,11 @@ class World:
         elif kind == "again":
             self._deliver(self._choices.pick([m for m in self.queue if m.receives]))
         elif kind == "delete":
-            version = self._choices.pick(self.bucket.versions)
-            self.note(f"{version.version_id} is deleted")
+            version = self._choices.pick([version for version in self.bucket.versions if not version.is_marker])
+            self.note(f"{version.version_id} is deleted for good")
             self.bucket.delete(version.version_id)
+        elif kind == "remove":
+            self._remove(self._choices.pick(self._current()))
         else:
             self.tenant = "https://crm-2"
             self.note("the secret names another tenant")
@@ -265,6 +296,8 @@ class World:
         if self.scenario.ties or self._choices.pick([True, False]):
             return body
         (record,) = json.loads(body)["Records"]
+        if record["eventName"].startswith("ObjectRemoved"):
+            return body
         del record["eventTime"]
         record["s3"]["object"].pop("sequencer", None)
         return json.dumps({"Records": [record]})
@@ -273,7 +306,10 @@ class World:
 
     def _environment(self, slot: int) -> Worker:
         settings = replace(
-            _SETTINGS, max_attempts=self.scenario.max_attempts, skip_unchanged=self.scenario.skip_unchanged
+            _SETTINGS,
+            max_attempts=self.scenario.max_attempts,
+            skip_unchanged=self.scenario.skip_unchanged,
+            remove_when_deleted=self.scenario.removals,
         )
         clients: Any = Clients(self)
         return Worker(
@@ -441,6 +477,10 @@ _SETTINGS = Settings.from_environment(
 )
 
 
+def _format_second(second: int) -> str:
+    return datetime.fromtimestamp(BEGINNING + second, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
 def _record(identity: UploadIdentity) -> dict[str, Any]:
     obj = {
         "key": identity.key,
@@ -450,7 +490,7 @@ def _record(identity: UploadIdentity) -> dict[str, Any]:
     }
     return {
         "eventSource": "aws:s3",
-        "eventName": "ObjectCreated:Put",
+        "eventName": "ObjectRemoved:DeleteMarkerCreated" if identity.is_removal else "ObjectCreated:Put",
         "eventTime": identity.time,
         "s3": {"bucket": {"name": identity.bucket}, "object": {name: v for name, v in obj.items() if v is not None}},
     }

@@ -57,6 +57,12 @@ class _RecordsFirst(Ingest):
         attempt.settle("rejected" if final else "deferred", error_code=failure.code, message=failure.message)
 
 
+class _StoresDeleted(Ingest):
+    """An upload is stored although its object was deleted before the claim."""
+
+    def _check_exists(self, obj: Any) -> None: ...
+
+
 def _change(module: ModuleType, old: str, new: str) -> dict[str, Any]:
     """The module's own source with one place changed, as its names and values."""
     source = inspect.getsource(module)
@@ -130,7 +136,37 @@ _CALM = {"targets": 1, "keys": 1, "faults_in_hundred": 0, "workers": 3, "ties": 
 
 _CROWD = {"targets": 2, "uploads": 8, "workers": 3, "faults_in_hundred": 0, "pictures": ("good",)}
 
+_REMOVES = {
+    "removals": True,
+    "deletions": False,
+    "moves": False,
+    "ties": False,
+    "targets": 1,
+    "faults_in_hundred": 0,
+    "pictures": ("good",),
+}
+
 MUTANTS = (
+    Mutant(
+        "the look at the object after the claim",
+        Code(ingest=_StoresDeleted),
+        _REMOVES | {"keys": 3, "uploads": 8, "extras": 12, "workers": 3},
+    ),
+    Mutant(
+        "the wait of a removal for the upload under way",
+        _ledger_with("if awaits_upload(item, identity):", "if False:"),
+        _REMOVES | {"keys": 2, "uploads": 4, "extras": 8, "workers": 2},
+    ),
+    Mutant(
+        "the order of a removal",
+        _settling_with("if _loses(item, identity, shown):", "if False:"),
+        _REMOVES | {"keys": 1, "uploads": 4, "extras": 5},
+    ),
+    Mutant(
+        "the order after a removal",
+        _settling_with("if removal is not None and _loses(item, identity, removal):", "if False:"),
+        _REMOVES | {"keys": 3, "uploads": 4, "extras": 5},
+    ),
     Mutant("the fence of an end", Code(table=_EndsUnfenced), _LATE),
     Mutant("the fence of a claim", Code(table=_ClaimsUnfenced), _CALM),
     Mutant("the order", _settling_with("relation = compare(identity, reference)", 'relation = "newer"')),

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from tests.simulation.model import World
 
 
+NOTHING = ""  # the content of a record without a picture
+
+
 class PromiseBroken(AssertionError):
     """One of the promises does not hold in this history."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload, and what is in it; `second` is its time."""
+    """An upload or a removal, and what the target shows by it; `second` is its time."""
 
     target: Target
     identity: UploadIdentity
@@ -34,7 +37,7 @@ class Upload:
 
 @dataclass(eq=False)
 class Put:
-    """One PUT that a worker started; `blob_id` is 0 until SuperOffice has carried it out."""
+    """One PUT or DELETE that a worker started; `blob_id` is 0 until SuperOffice has carried it out."""
 
     target: str
     tenant: str
@@ -100,7 +103,7 @@ class Promises:
         """SuperOffice carries a PUT out."""
         self._landed.append(put)
         put.blob_id = 100 + len(self._landed)
-        self._world.note(f"SuperOffice shows {put.content} as blob {put.blob_id} on {put.target}")
+        self._world.note(f"SuperOffice shows {put.content or 'nothing'} as blob {put.blob_id} on {put.target}")
         self.put_ends(put)
 
     def put_ends(self, put: Put) -> None:
@@ -116,6 +119,10 @@ class Promises:
                 self._unended[item["attempt"]["version_id"]] += 1
         elif item["status"] == "stored":
             record = (item["tenant"], UploadIdentity.from_map(item["stored"]))
+            self._recorded.setdefault(target, []).append(record)
+            self._landed_at_record[target] = len(self._landed)
+        elif item["status"] == "removed":
+            record = (item["tenant"], UploadIdentity.from_map(item["removal"]))
             self._recorded.setdefault(target, []).append(record)
             self._landed_at_record[target] = len(self._landed)
 
@@ -143,9 +150,10 @@ class Promises:
     # --- what must hold --------------------------------------------------------------------------------------------
 
     def _is_no_repetition(self, put: Put, item: dict[str, Any]) -> None:
-        if "stored" not in item or item["tenant"] != put.tenant:
+        known = item.get("stored") or item.get("removal")
+        if known is None or item["tenant"] != put.tenant:
             return
-        identity, stored = self._world.uploads[put.version_id].identity, UploadIdentity.from_map(item["stored"])
+        identity, stored = self._upload(put.version_id).identity, UploadIdentity.from_map(known)
         recorded = self._recorded[put.target]
         before = any(tenant == put.tenant and same_upload(identity, past) for tenant, past in recorded)
         if same_upload(identity, stored):
@@ -158,40 +166,67 @@ class Promises:
     def _nothing_is_lost(self) -> None:
         world = self._world
         somewhere = {v for message in (*world.queue, *world.dead_letters) for v in message.version_ids}
-        for version_id, upload in world.uploads.items():
+        for version_id, upload in (*world.uploads.items(), *world.removals.items()):
             if version_id not in somewhere and not self._is_settled(version_id, upload):
                 self._break(f"3: {version_id} is lost")
 
     def _is_settled(self, version_id: str, upload: Upload) -> bool:
         if version_id not in {version.version_id for version in self._world.bucket.versions}:
             return True
+        if upload.identity.is_removal or self._is_deleted(upload):
+            return True  # whether a removal was rightly ignored shows at the end
         recorded = self._recorded.get(str(upload.target), ())
         return any(same_upload(upload.identity, m) or compare(upload.identity, m) != "newer" for _, m in recorded)
+
+    def _is_deleted(self, upload: Upload) -> bool:
+        """Whether its object was deleted by a user after it was put."""
+        markers = (marker.identity for marker in self._world.removals.values())
+        return any(m.key == upload.identity.key and compare(m, upload.identity) != "older" for m in markers)
 
     def at_the_end(self) -> None:
         """When the queue has drained: SuperOffice and the ledger agree on the newest upload. Raises PromiseBroken."""
         self.check()
         if self._under_way or self._world.queue:
             raise PromiseBroken("3: the history ends before its messages do")
+        self._removed_pictures_are_gone()
         for target, tenant in {(put.target, put.tenant) for put in self._landed}:
             item = self._item(target)
             if tenant == item.get("tenant", tenant):
                 landed = [put for put in self._landed if (put.target, put.tenant) == (target, tenant)]
                 self._newest_is_shown(target, item, landed)
 
+    def _removed_pictures_are_gone(self) -> None:
+        """No item says that a picture is stored whose object was deleted, unless that removal was given up."""
+        dead = {version_id for letter in self._world.dead_letters for version_id in letter.version_ids}
+        for version_id, removal in self._world.removals.items():
+            item = self._item(str(removal.target))
+            stored = item.get("stored") if item.get("tenant") == self._world.tenant else None
+            if version_id in dead or stored is None or stored["key"] != removal.identity.key:
+                continue
+            versions = self._world.bucket.list_object_versions(Bucket="bucket", Prefix=stored["key"])["Versions"]
+            if not versions or self._upload(versions[0]["VersionId"]).target != removal.target:
+                continue  # nothing says any more whose picture it was
+            is_gone = self._world.bucket.current(removal.identity.key) is None
+            if is_gone and compare(UploadIdentity.from_map(stored), removal.identity) == "older":
+                raise PromiseBroken(f"1: the picture that {version_id} removed is still recorded as stored")
+
     def _newest_is_shown(self, target: str, item: dict[str, Any], landed: list[Put]) -> None:
         unheard = {put.version_id for put in landed} & self._given_up() - self._ever_recorded(target)
         if unheard and self._landed.index(landed[-1]) >= self._landed_at_record.get(target, 0):
             return  # accepted without a word, then given up: the guarantee leaves these to whoever reads dead letters
-        if "stored" not in item:
+        known = item.get("stored") or item.get("removal")
+        if known is None:
             raise PromiseBroken(f"1: the ledger does not know what SuperOffice shows on {target}")
-        shown, stored = landed[-1], self._upload(item["stored"]["version_id"])
-        heard = [put for put in landed if put.version_id not in unheard]
+        shown, stored = landed[-1], self._upload(known["version_id"])
+        # A removal asks for no more than that its own object's picture is gone.
+        heard = [put for put in landed if put.version_id not in unheard and put.content != NOTHING]
         newer = [put for put in heard if compare(self._upload(put.version_id).identity, stored.identity) == "newer"]
         if newer:
             raise PromiseBroken(f"1: {newer[0].version_id} is newer than what the ledger has for {target}")
         if shown.content != stored.content:
             raise PromiseBroken(f"1: SuperOffice shows {shown.content} on {target}, the ledger has {stored.content}")
+        if shown.content == NOTHING:
+            return
         answered = {put.blob_id for put in landed if put.version_id == shown.version_id}
         if item["blob_id"] not in answered | {shown.blob_id}:
             raise PromiseBroken(f"1: {target} shows blob {shown.blob_id}, the ledger has {item['blob_id']}")
@@ -200,13 +235,14 @@ class Promises:
         """Uploads that are dead letters, or whose object was deleted."""
         kept = {version.version_id for version in self._world.bucket.versions}
         dead = {version_id for letter in self._world.dead_letters for version_id in letter.version_ids}
-        return dead | (self._world.uploads.keys() - kept)
+        deleted = {version_id for version_id, upload in self._world.uploads.items() if self._is_deleted(upload)}
+        return dead | (self._world.uploads.keys() - kept) | deleted
 
     def _ever_recorded(self, target: str) -> set[str]:
         return {str(identity.version_id) for _, identity in self._recorded.get(target, ())}
 
     def _upload(self, version_id: str) -> Upload:
-        return self._world.uploads[version_id]
+        return self._world.uploads.get(version_id) or self._world.removals[version_id]
 
     def _item(self, target: str) -> dict[str, Any]:
         return {name: _plain(value) for name, value in self._world.table.items.get(target, {}).items()}

@@ -11,9 +11,9 @@ from image_ingest.errors import Deferred, Rejected
 from image_ingest.ledger import TableSlots
 from image_ingest.picture import Picture
 from image_ingest.settings import SuperOfficeSettings
-from image_ingest.superoffice import Calls, RateLimits
+from image_ingest.superoffice import Calls, ImageInfo, RateLimits
 from image_ingest.target import Target
-from tests.simulation.promises import Put
+from tests.simulation.promises import NOTHING, Put
 from tests.simulation.virtual import Died
 from tests.support import faults
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.simulation.model import World
 
 RATE = 1  # calls a second, few enough to keep the workers apart
-_STATUSES = frozenset({"in_progress", "stored", "rejected", "deferred"})
+_STATUSES = frozenset({"in_progress", "stored", "rejected", "deferred", "removed"})
 
 
 class Clients:
@@ -36,8 +36,14 @@ class Clients:
         return self._world.call(name, faults.READ, lambda: self._world.bucket.head_object(**call), "HeadObject")
 
     def get_object(self, **call: Any) -> Any:
-        name = f"get {call['VersionId']}"
+        name = f"get {call.get('VersionId', '')}"
         return self._world.call(name, faults.READ, lambda: self._world.bucket.get_object(**call), "GetObject")
+
+    def list_object_versions(self, **call: Any) -> Any:
+        name = f"list {call['Prefix']}"
+        return self._world.call(
+            name, faults.READ, lambda: self._world.bucket.list_object_versions(**call), "ListObjectVersions"
+        )
 
     def get_item(self, **call: Any) -> Any:
         return self._world.call("read ledger", faults.READ, lambda: self._world.table.get_item(**call), "GetItem")
@@ -100,15 +106,26 @@ class SuperOffice:
         return self._tenant
 
     def put_image(self, target: Target, picture: Picture, deadline: Deadline, calls: Calls) -> int:
+        return self._change(target, picture.data.decode(), deadline, calls)
+
+    def delete_image(self, target: Target, deadline: Deadline, calls: Calls) -> bool:
+        self._change(target, NOTHING, deadline, calls)
+        return True
+
+    def image_info(self, target: Target, deadline: Deadline, calls: Calls) -> ImageInfo | None:
+        raise AssertionError("no history asks whose picture it is")
+
+    def _change(self, target: Target, content: str, deadline: Deadline, calls: Calls) -> int:
+        """Shows this content on the target from now on."""
         world = self._world
         limit = self._limits.find(self._tenant)
         limit.await_slot(deadline)
         seconds = deadline.bound(30.0)
         calls.count += 1
         world.promises.call_starts(self._tenant, RATE)
-        put = Put(str(target), self._tenant, picture.data.decode(), world.running)
+        put = Put(str(target), self._tenant, content, world.running)
         lease_ends = world.promises.put_begins(put)
-        verdict = world.ask(f"PUT {put.content}", faults.PUT, seconds)
+        verdict = world.ask(f"PUT {content}" if content else "DELETE", faults.PUT, seconds)
         if verdict == faults.RESENT:
             calls.in_doubt = True
             first = world.promises.put_twin(put)

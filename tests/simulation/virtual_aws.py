@@ -133,11 +133,12 @@ class Version:
     body: bytes
     metadata: Mapping[str, str]
     put_at: float
+    is_marker: bool = False
 
 
 @dataclass
 class Bucket:
-    """S3's head_object and get_object over versions, oldest first."""
+    """S3's head_object, get_object and list_object_versions over versions and delete markers, oldest first."""
 
     versions: list[Version] = field(default_factory=list)
 
@@ -152,9 +153,20 @@ class Bucket:
             "Metadata": dict(version.metadata),
         }
 
-    def get_object(self, *, Bucket: str, Key: str, IfMatch: str, VersionId: str) -> Raw:  # noqa: N803  # boto3's names
+    def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None, **_: str) -> Raw:  # noqa: N803  # boto3's names
         """The version's bytes."""
         return {"Body": io.BytesIO(self._version(Key, VersionId, "NoSuchVersion", "GetObject").body)}
+
+    def list_object_versions(self, *, Bucket: str, Prefix: str) -> Raw:  # noqa: N803  # boto3's names
+        """The versions whose keys begin so, newest first; delete markers are left out."""
+        found = [version for version in reversed(self.versions) if version.key.startswith(Prefix)]
+        rows = [{"Key": v.key, "VersionId": v.version_id} for v in found if not v.is_marker]
+        return {"Versions": rows, "IsTruncated": False}
+
+    def current(self, key: str) -> Version | None:
+        """The key's current object."""
+        found = [version for version in self.versions if version.key == key]
+        return found[-1] if found and not found[-1].is_marker else None
 
     def delete(self, version_id: str) -> None:
         """The version is gone for good."""
@@ -162,8 +174,9 @@ class Bucket:
 
     def _version(self, key: str, version_id: str | None, code: str, operation: str) -> Version:
         found = [v for v in self.versions if v.key == key and version_id in {None, v.version_id}]
-        if not found:
-            answer: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+        if not found or found[-1].is_marker:
+            status = 405 if found and version_id else 404
+            answer: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
             raise ClientError(answer, operation)
         return found[-1]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from image_ingest.errors import Deferred, IngestError
 from image_ingest.ledger.records import Claim, StoredPicture, UploadClaim, read_claim
-from image_ingest.ledger.settling import Settled, settle
+from image_ingest.ledger.settling import Settled, awaits_upload, settle
 from image_ingest.ledger.table import Item, Table
 from image_ingest.target import Target
 from image_ingest.upload import Delivery, UploadIdentity
@@ -53,7 +53,7 @@ class Ledger:
         token = uuid.uuid4().hex
         item = self._table.read(target)
         for _ in range(_CLAIM_ROUNDS):
-            settled = settle(item, identity, tenant, delivery)
+            settled = self._settle(item, identity, tenant, delivery)
             if settled is not None:
                 return settled
             self._check_free(item)
@@ -71,7 +71,7 @@ class Ledger:
         self, item: Item, target: Target, identity: UploadIdentity, tenant: str | None, delivery: Delivery
     ) -> UploadClaim | Settled:
         """What claim() would return if the target's item was this one. Writes nothing."""
-        settled = settle(item, identity, tenant, delivery)
+        settled = self._settle(item, identity, tenant, delivery)
         if settled is not None:
             return settled
         self._check_free(item)
@@ -188,6 +188,11 @@ class Ledger:
         else:
             values |= {"status": "rejected", "error_message": "The object was deleted before it was stored."}
         self._end(claim, values, {"claim": claim.token, "status": "in_progress"})
+
+    def _settle(self, item: Item, identity: UploadIdentity, tenant: str | None, delivery: Delivery) -> Settled | None:
+        if awaits_upload(item, identity):
+            self._check_free(item)
+        return settle(item, identity, tenant, delivery)
 
     def _check_free(self, item: Item) -> None:
         if item.get("lease_until", 0) > self._clock():

@@ -29,6 +29,14 @@ def settle(item: Item, identity: UploadIdentity, tenant: str | None, delivery: D
     return settled
 
 
+def awaits_upload(item: Item, identity: UploadIdentity) -> bool:
+    """Whether this is a removal of what an upload may just be storing, so that no outcome is known before that ends."""
+    if not identity.is_removal or "attempt" not in item:
+        return False
+    attempt = UploadIdentity.from_map(item["attempt"])
+    return not attempt.is_removal and (attempt.bucket, attempt.key) == (identity.bucket, identity.key)
+
+
 def _settle_upload(item: Item, identity: UploadIdentity, tenant: str | None) -> Settled | None:
     stored, removal = read_stored_identity(item, tenant), read_removal_identity(item, tenant)
     if stored is not None and same_upload(identity, stored):
@@ -44,6 +52,8 @@ def _settle_removal(item: Item, identity: UploadIdentity, tenant: str | None) ->
     removal = read_removal_identity(item, tenant)
     if removal is not None and same_upload(identity, removal):
         return Settled("removed", message="The picture is removed already.")
+    if "attempt" in item and same_upload(identity, UploadIdentity.from_map(item["attempt"])):
+        return None  # tried before, and nothing else since
     shown = read_stored_identity(item, tenant) or _read_doubtful_upload(item)
     if shown is None or (shown.bucket, shown.key) != (identity.bucket, identity.key):
         return Settled("ignored", message="No picture of this object is stored.")
