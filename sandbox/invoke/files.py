@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from layers.build import BuildFailed
 from sandbox.invoke.errors import InvokeFailed
-from sandbox.lambda_runtime import SAM, Built, sam_build, this_machine
+from sandbox.lambda_runtime import SAM, Built, build_if_changed, this_machine
 from tools.commands import ROOT
 
 FUNCTION = "ImageIngestFunction"
@@ -22,25 +20,20 @@ FOLDER = ROOT / ".aws-sam/invoke"
 TEMPLATE = FOLDER / "build/template.yaml"
 EVENT, ENVIRONMENT = FOLDER / "event.json", FOLDER / "environment.json"
 _CA_BUNDLE = "ca-bundle.pem"  # in the function's folder, which is all that a container sees of this machine
-_SOURCES = ("template.yaml", "functions", "layers")
 _VARIABLES = "      Environment:\n        Variables:\n"
 _ADDED = ("AWS_CA_BUNDLE", "AWS_ENDPOINT_URL")  # `sam local` sets only variables that the template declares
 
 
 def build_if_needed() -> Built:
-    """The built function for this machine's processor. Raises InvokeFailed."""
-    architecture, noted = this_machine(), FOLDER / "built-from"
-    fingerprint = f"{architecture} {_digest_sources()}"
-    if not noted.exists() or noted.read_text() != fingerprint:
-        print(f"Building the function for {architecture}.", file=sys.stderr, flush=True)
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        try:
-            sam_build(FOLDER, architecture)
-        except BuildFailed as failure:
-            raise InvokeFailed(str(failure)) from failure
-        _declare_variables()
-        noted.write_text(fingerprint)
-    return Built(architecture, TEMPLATE.with_name(FUNCTION), TEMPLATE.with_name("PillowLayer"))
+    """A copy of the built function for this machine's processor. Raises InvokeFailed and Unavailable."""
+    try:
+        built = build_if_changed(this_machine())
+    except BuildFailed as failure:
+        raise InvokeFailed(str(failure)) from failure
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    shutil.copytree(built.function.parent, TEMPLATE.parent)
+    _declare_variables()
+    return Built(built.architecture, TEMPLATE.with_name(FUNCTION), TEMPLATE.with_name("PillowLayer"))
 
 
 def write_event(event: Mapping[str, Any]) -> None:
@@ -80,16 +73,6 @@ def print_files() -> None:
     print(f"Settings: {show(ENVIRONMENT)}")
     command = shlex.join(sam_command("sam" if shutil.which("sam") else show(SAM)))
     print(f"By hand:  {command} {os.environ.get('SAM_LOCAL_FLAGS', '')}".rstrip())
-
-
-def _digest_sources() -> str:
-    digest = hashlib.sha256()
-    for name in _SOURCES:
-        place = ROOT / name
-        for path in [place] if place.is_file() else sorted(place.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                digest.update(f"{path.relative_to(ROOT)} ".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _declare_variables() -> None:

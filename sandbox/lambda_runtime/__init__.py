@@ -6,8 +6,8 @@ from sandbox.lambda_runtime.build import (
     SAM,
     Built,
     build_all,
+    build_if_changed,
     need,
-    sam_build,
     this_machine,
 )
 from sandbox.lambda_runtime.emulator import Emulator
@@ -20,8 +20,8 @@ __all__ = [
     "Built",
     "Emulator",
     "build_all",
+    "build_if_changed",
     "isolate",
     "need",
-    "sam_build",
     "this_machine",
 ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from layers.build import RUNTIME, BuildFailed
@@ -21,6 +25,8 @@ _MISSING = {
         f"or pyenv install {RUNTIME}), then run: python3 -m tools.install lambda"
     ),
 }
+_BUILT = ROOT / ".aws-sam/built"
+_SOURCES = ("template.yaml", "functions", "layers", ".venvs/sam/installed-sam")  # what a build is made from, and with
 ARCHITECTURES = ("x86_64", "arm64")
 
 
@@ -38,15 +44,33 @@ def this_machine() -> str:
     return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 
 
-def build_all(folder: Path) -> dict[str, Built]:
-    """Builds for both architectures at once. Raises Unavailable, or BuildFailed with SAM's output."""
-    need(LAMBDA_PYTHON)
+def build_all() -> dict[str, Built]:
+    """The built packages for both processors. Raises Unavailable, or BuildFailed with SAM's output."""
     with ThreadPoolExecutor() as pool:
-        built = pool.map(lambda architecture: sam_build(folder / architecture, architecture), ARCHITECTURES)
-        return {result.architecture: result for result in built}
+        return {built.architecture: built for built in pool.map(build_if_changed, ARCHITECTURES)}
 
 
-def sam_build(folder: Path, architecture: str) -> Built:
+def build_if_changed(architecture: str) -> Built:
+    """The packages of the sources as they are, in `.aws-sam/built`, where they stay until a source changes.
+
+    Who gets them must not change them. Raises Unavailable, or BuildFailed with SAM's output.
+    """
+    need(SAM)
+    need(LAMBDA_PYTHON)
+    folder, fingerprint = _BUILT / architecture, _digest_sources()
+    _BUILT.mkdir(parents=True, exist_ok=True)
+    with (_BUILT / f"{architecture}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        noted = folder / "sources"
+        if not noted.exists() or noted.read_text() != fingerprint:
+            print(f"Building the function for {architecture}.", file=sys.stderr, flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            _sam_build(folder, architecture)
+            noted.write_text(fingerprint)
+    return _find_built(folder, architecture)
+
+
+def _sam_build(folder: Path, architecture: str) -> None:
     """`sam build` with its artifacts in the folder, which must be new."""
     need(SAM)
     artifacts = folder / "build"  # SAM keeps its notes beside it
@@ -58,7 +82,20 @@ def sam_build(folder: Path, architecture: str) -> Built:
     )
     if done.returncode:
         raise BuildFailed(f"sam build failed:\n{done.stdout}\n{done.stderr}")
-    return Built(architecture, artifacts / "ImageIngestFunction", artifacts / "PillowLayer")
+
+
+def _find_built(folder: Path, architecture: str) -> Built:
+    return Built(architecture, folder / "build/ImageIngestFunction", folder / "build/PillowLayer")
+
+
+def _digest_sources() -> str:
+    digest = hashlib.sha256()
+    for name in _SOURCES:
+        place = ROOT / name
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(f"{path.relative_to(ROOT)} ".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def need(tool: Path) -> None:

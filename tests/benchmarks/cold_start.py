@@ -124,7 +124,7 @@ def main() -> int:
     need(LAMBDA_PYTHON)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        built = build_all(folder / "built")
+        built = build_all()
         write("sizes", sizes(built))
         one = built[this_machine()]
         bare = without_bytecode(one, folder / "bare")

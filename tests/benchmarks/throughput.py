@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from image_ingest.ledger import Table, TableSlots
 from image_ingest.superoffice import SlotRequest
 from sandbox.aws import DeployedStack, EmbeddedAws, start_aws
-from sandbox.lambda_runtime import Built, Emulator, sam_build, this_machine
+from sandbox.lambda_runtime import Built, Emulator, build_if_changed, this_machine
 from sandbox.superoffice import StandIn
 from tests.benchmarks.lambda_report import machine, table, write
 from tests.benchmarks.photos import photo_file
@@ -239,8 +237,7 @@ def _lambda_cost(run: Run) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     workers = [int(word) for word in arguments] or [1, 2, 5, 10]
-    with tempfile.TemporaryDirectory() as folder:
-        runs, alone, single = measure(sam_build(Path(folder), this_machine()), workers)
+    runs, alone, single = measure(build_if_changed(this_machine()), workers)
     text = report(runs, alone, single)
     sys.stdout.write(text + "\n")
     if len(workers) > 1:

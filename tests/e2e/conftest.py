@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -31,7 +29,6 @@ def _keys() -> None:
 
 
 @pytest.fixture(scope="session")
-def built() -> Iterator[dict[str, Built]]:
-    """What `sam build` makes for each architecture."""
-    with tempfile.TemporaryDirectory(prefix="image-ingest-build-") as folder:
-        yield build_all(Path(folder))
+def built() -> dict[str, Built]:
+    """What `sam build` makes for each architecture; one build serves all processes of a run."""
+    return build_all()
