@@ -36,19 +36,19 @@ export function drawUploads(state) {
   const { total, ...outcomes } = state.outcomes;
   document.getElementById("no-uploads").hidden = state.uploads.length > 0;
   setText(document.getElementById("count-uploads"), total ? formatCount(total) : "");
-  setText(document.getElementById("outcomes"), summarize(outcomes, state.counts));
+  setText(document.getElementById("outcomes"), summarize(outcomes, total));
   const note = document.getElementById("uploads-note");
   note.hidden = total <= state.uploads.length;
   setText(note, `The ${state.uploads.length} newest.`);
   announce(state.uploads);
 }
 
-/** How many uploads ended with each outcome, and how many messages are left. */
-function summarize(outcomes, counts) {
-  const parts = Object.entries(outcomes).filter(([outcome, count]) => count && outcome !== "deferred");
-  const words = parts.map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
-  const left = counts.queue + counts.waiting + (counts.function ?? 0);
-  return [...words, ...(left ? [`${formatCount(left)} in the queue`] : [])].join(" · ");
+/** How many uploads ended with each outcome, and how many have not ended yet. */
+function summarize(outcomes, total) {
+  const settled = Object.entries(outcomes).filter(([outcome, count]) => count && outcome !== "deferred");
+  const left = total - settled.reduce((sum, [, count]) => sum + count, 0);
+  const parts = [...settled, ...(left ? [["not settled", left]] : [])];
+  return parts.map(([outcome, count]) => `${formatCount(count)} ${outcome}`).join(" · ");
 }
 
 function createUpload(upload) {

@@ -44,7 +44,7 @@ def test_a_photo_from_before_the_secret_waits_for_it_and_is_then_stored(aws: Emb
     sandbox.put("early.jpg", photo(), "person#1")
     sandbox.until("person#1", "deferred")
     told = explain(sandbox, 1)
-    assert "credentials.invalid" in told
+    assert "The upload waits for the SuperOffice credential: image-ingest secret put" in told
     assert "is empty" in told
     sandbox.stack.put_secret(superoffice.secret("basic"))
     sandbox.until("person#1", "stored")
