@@ -55,17 +55,17 @@ class Crm:
         self._client = client
         self._lists_pictures = True
 
-    def secret(self) -> Secret:
+    def get_secret(self) -> Secret:
         """The stack's secret."""
-        return self._client.secret(_deadline())
+        return self._client.secret(_start_deadline())
 
-    def own_tenant(self) -> str:
+    def get_tenant(self) -> str:
         """The tenant that the secret names."""
-        return self._client.tenant(_deadline())
+        return self._client.tenant(_start_deadline())
 
     def find_address(self) -> str:
         """Where the API is now; Online, the state service is asked, and the tenant must be running."""
-        return self._client.find_api(_deadline(), Calls())
+        return self._client.find_api(_start_deadline(), Calls())
 
     def get_version(self) -> Response:
         """The API's version document, a harmless read."""
@@ -94,7 +94,7 @@ class Crm:
             raise ValueError(f"SuperOffice has too many records with a similar {column}; use entity_id instead")
         same = [row for row in rows if str(row.get(archive_column, value)).casefold() == value.casefold()]
         targets = {Target(entity, int(row.get(key) or row["PrimaryKey"])): row for row in same}
-        return [Record(target, _texts(row, name)) for target, row in targets.items()]
+        return [Record(target, _read_texts(row, name)) for target, row in targets.items()]
 
     def find_person_of_associate(self, associate_id: int) -> Record | None:
         """The person of this SuperOffice user; None for no such associate, and for resources and systems."""
@@ -103,7 +103,7 @@ class Crm:
         person_id = associate.get("PersonId") or 0
         if associate.get("AssociateId") != associate_id or person_id <= 0:
             return None
-        return Record(Target("person", person_id), _texts(associate, "FullName"))
+        return Record(Target("person", person_id), _read_texts(associate, "FullName"))
 
     def find_record(self, target: Target) -> Record | None:
         """The target's record; None if SuperOffice has none."""
@@ -113,7 +113,7 @@ class Crm:
         if not entity:
             return None
         first, *between = (entity.get(name) or "" for name in ("Firstname", "MiddleName", "Lastname"))
-        names = (*_texts(entity, "FullName", "Name"), " ".join(filter(None, (first, *between))))
+        names = (*_read_texts(entity, "FullName", "Name"), " ".join(filter(None, (first, *between))))
         if entity.get("Department"):
             names += (f"{entity.get('Name')} {entity['Department']}",)
         return Record(target, tuple(filter(None, names)))
@@ -127,7 +127,7 @@ class Crm:
 
     def get_image_info(self, target: Target) -> ImageInfo | None:
         """What SuperOffice says about the picture that the record shows; None if there is none. Raises Rejected too."""
-        return self._client.image_info(target, _deadline(), Calls())
+        return self._client.image_info(target, _start_deadline(), Calls())
 
     def find_pictures(self, targets: Sequence[Target]) -> Iterable[tuple[Target, bool]]:
         """Each target, and whether its record shows a picture. People are asked about in batches where possible."""
@@ -144,7 +144,7 @@ class Crm:
     def delete_picture(self, target: Target) -> bool:
         """Deletes the record's picture; False if there was no such record or picture."""
         try:
-            return self._client.delete_image(target, _deadline(), Calls())
+            return self._client.delete_image(target, _start_deadline(), Calls())
         except Rejected as refusal:
             if refusal.code == "superoffice.bad-request":
                 return False
@@ -181,10 +181,10 @@ class Crm:
             request = ApiRequest(method, path)
         else:
             request = ApiRequest(method, path, {"Content-Type": "application/json"}, json.dumps(body).encode())
-        return self._client.call(request, _deadline(), Calls())
+        return self._client.call(request, _start_deadline(), Calls())
 
 
-def _deadline() -> Deadline:
+def _start_deadline() -> Deadline:
     return Deadline(CALL_SECONDS)
 
 
@@ -203,5 +203,5 @@ def _write_filter(column: str, value: str) -> str:
     return f"{column} contains '{max(parts, key=len)}'"
 
 
-def _texts(document: Mapping[str, Any], *fields: str) -> tuple[str, ...]:
+def _read_texts(document: Mapping[str, Any], *fields: str) -> tuple[str, ...]:
     return tuple(str(document[field]) for field in fields if document.get(field))

@@ -99,8 +99,8 @@ def start_move_task(stack: Stack, per_second: float) -> str | None:
     """Lets SQS move all dead letters to the ingest queue, which must be named. None if SQS cannot do that."""
     try:
         response = stack.sqs.start_message_move_task(
-            SourceArn=stack.queue_arn(stack.dead_letter_queue),
-            DestinationArn=stack.queue_arn(stack.ingest_queue),
+            SourceArn=stack.get_queue_arn(stack.dead_letter_queue),
+            DestinationArn=stack.get_queue_arn(stack.ingest_queue),
             MaxNumberOfMessagesPerSecond=min(500, max(1, round(per_second))),
         )
     except ClientError:
@@ -110,7 +110,7 @@ def start_move_task(stack: Stack, per_second: float) -> str | None:
 
 def await_move_task(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> int:
     """How many messages the move task moved, once it is complete. Raises CommandError if it failed."""
-    source = stack.queue_arn(stack.dead_letter_queue)
+    source = stack.get_queue_arn(stack.dead_letter_queue)
     while True:
         task: Any = stack.sqs.list_message_move_tasks(SourceArn=source, MaxResults=1)["Results"][0]
         if task["Status"] not in {"RUNNING", "CANCELLING"}:

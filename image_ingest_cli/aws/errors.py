@@ -73,7 +73,7 @@ def describe_aws_error(error: ClientError | BotoCoreError) -> AwsProblem:
         )
     for kinds, message, advice in _LOCAL_PROBLEMS:
         if isinstance(error, kinds):
-            return AwsProblem(message, advice.format(profile_option=_profile_option()))
+            return AwsProblem(message, advice.format(profile_option=_format_profile_option()))
     return AwsProblem(f"{str(error).rstrip('.')}.", "Check the AWS region and the network of this shell.")
 
 
@@ -96,6 +96,6 @@ def _describe_refusal(error: ClientError) -> AwsProblem:
     )
 
 
-def _profile_option() -> str:
+def _format_profile_option() -> str:
     profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
     return f" --profile {profile}" if profile else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from image_ingest.ledger import Item, same_upload
-from image_ingest_cli.aws.ledger import Ending, find_ending, newest_attempt, read_items
+from image_ingest_cli.aws.ledger import Ending, find_ending, read_attempt, read_items
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.aws.transfer import Transfer
 from image_ingest_cli.terminal.progress import Steps
@@ -59,7 +59,7 @@ def _look_up(transfer: Transfer, item: Item) -> FollowedUpload:
     if transfer.identity is None:
         return FollowedUpload(transfer, None)
     ending = find_ending(item, transfer.identity)
-    attempt = newest_attempt(item)
+    attempt = read_attempt(item)
     if ending is None and attempt is not None and same_upload(transfer.identity, attempt):
         return FollowedUpload(transfer, None, item.get("error_code"), item.get("error_message"))
     return FollowedUpload(transfer, ending)

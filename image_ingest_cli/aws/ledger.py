@@ -78,7 +78,7 @@ def find_ending(item: Item, identity: UploadIdentity) -> Ending | None:
     stored = UploadIdentity.from_map(item["stored"]) if "stored" in item else None
     if stored is not None and same_upload(identity, stored):
         return Ending("stored", blob_id=int(item["blob_id"]))
-    attempt = newest_attempt(item)
+    attempt = read_attempt(item)
     if attempt is not None and same_upload(identity, attempt):
         if item.get("status") == "rejected":
             outcome: Outcome = "rejected" if item.get("error_code") else "ignored"
@@ -98,26 +98,26 @@ def find_removal(item: Item) -> UploadIdentity | None:
     return UploadIdentity.from_map(item["removal"]) if "removal" in item else None
 
 
-def newest_attempt(item: Item) -> UploadIdentity | None:
+def read_attempt(item: Item) -> UploadIdentity | None:
     """The upload or removal of the newest attempt."""
     return UploadIdentity.from_map(item["attempt"]) if "attempt" in item else None
 
 
-def public_view(item: Item) -> dict[str, Any]:
+def build_public_view(item: Item) -> dict[str, Any]:
     """What others may read of an item (docs/reference.md, "The ledger"), with the newest attempt."""
-    shown = {name: _json_value(item[name]) for name in _PUBLIC if name in item}
-    attempt = newest_attempt(item)
+    shown = {name: _convert_value(item[name]) for name in _PUBLIC if name in item}
+    attempt = read_attempt(item)
     if attempt is not None:
         shown["attempt"] = {"bucket": attempt.bucket, "key": attempt.key, "version_id": attempt.version_id}
     return shown
 
 
-def lease_seconds(item: Item, now: float) -> float:
+def compute_lease_seconds(item: Item, now: float) -> float:
     """How long a worker may still hold the target; 0 if none does."""
     return max(0.0, float(item.get("lease_until", 0)) - now)
 
 
-def _json_value(value: object) -> object:
+def _convert_value(value: object) -> object:
     return value if isinstance(value, str) else int(str(value))
 
 

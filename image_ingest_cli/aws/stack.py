@@ -87,32 +87,32 @@ class Stack:
     @property
     def bucket(self) -> str:
         """The upload bucket."""
-        return self._output("UploadBucketName")
+        return self._read_output("UploadBucketName")
 
     @property
     def ingest_queue(self) -> str:
         """The ingest queue's URL."""
-        return self._output("IngestQueueUrl")
+        return self._read_output("IngestQueueUrl")
 
     @property
     def dead_letter_queue(self) -> str:
         """The dead-letter queue's URL."""
-        return self._output("DeadLetterQueueUrl")
+        return self._read_output("DeadLetterQueueUrl")
 
     @property
     def secret_id(self) -> str:
         """The secret with the SuperOffice credential."""
-        return self._output("SuperOfficeSecretArn")
+        return self._read_output("SuperOfficeSecretArn")
 
     @property
     def table_name(self) -> str:
         """The ledger's table."""
-        return self._output("LedgerTableName")
+        return self._read_output("LedgerTableName")
 
     @property
     def function_name(self) -> str:
         """The function."""
-        return self._output("ImageIngestFunctionName")
+        return self._read_output("ImageIngestFunctionName")
 
     @cached_property
     def function(self) -> Mapping[str, Any]:
@@ -165,11 +165,11 @@ class Stack:
         """Whether this is a sandbox on this machine."""
         return is_loopback(urlsplit(str(self.client("lambda").meta.endpoint_url)).hostname or "")
 
-    def queue_arn(self, url: str) -> str:
+    def get_queue_arn(self, url: str) -> str:
         """The queue's ARN."""
         return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
-    def _output(self, name: str) -> str:
+    def _read_output(self, name: str) -> str:
         if name not in self.outputs:
             raise CommandError(
                 f"The stack {self.name} has no output {name}. Name the stack of the image ingest with --stack, "

@@ -71,7 +71,7 @@ def check_decoder(stack: Stack) -> str:
 def check_version(stack: Stack) -> str:
     """The function and this command line have the same version."""
     location = stack.client("lambda").get_function(FunctionName=stack.function_name)["Code"]["Location"]
-    with open_zip(location, _endpoint(stack)) as code:
+    with open_zip(location, _read_endpoint(stack)) as code:
         text = code.read("image_ingest/__init__.py").decode()
     found = re.search(r'__version__ = "([^"]+)"', text)
     deployed = found[1] if found else "unknown"
@@ -87,7 +87,7 @@ def check_formats(stack: Stack) -> str:
     """The layer contains every decoder, for the function's processor."""
     for layer in stack.function.get("Layers", ()):
         content = stack.client("lambda").get_layer_version_by_arn(Arn=layer["Arn"])["Content"]
-        with open_zip(content["Location"], _endpoint(stack)) as archive:
+        with open_zip(content["Location"], _read_endpoint(stack)) as archive:
             names = [_IN_LAYER.sub("", name) for name in archive.namelist()]
         if any(name.startswith("PIL/") for name in names):
             return _check_decoders(names, stack)
@@ -139,5 +139,5 @@ def _find_entry(lines: Sequence[str], message: str) -> Mapping[str, Any] | None:
     return None
 
 
-def _endpoint(stack: Stack) -> str:
+def _read_endpoint(stack: Stack) -> str:
     return str(stack.client("lambda").meta.endpoint_url)

@@ -20,7 +20,7 @@ _REDEPLOY = "Deploy the template again."
 
 def check_notifications(stack: Stack) -> str:
     """S3 notifies the ingest queue of every new object and, with REMOVE_WHEN_DELETED, of every deleted one."""
-    queue = stack.queue_arn(stack.ingest_queue)
+    queue = stack.get_queue_arn(stack.ingest_queue)
     found = stack.s3.get_bucket_notification_configuration(Bucket=stack.bucket).get("QueueConfigurations", [])
     events = [event for one in found if one["QueueArn"] == queue for event in one["Events"]]
     if "s3:ObjectCreated:*" not in events:
@@ -43,7 +43,7 @@ def check_redrive(stack: Stack) -> str:
     """The ingest queue gives up after MAX_ATTEMPTS, into the stack's dead-letter queue."""
     policy = json.loads(_read_queue(stack).get("RedrivePolicy", "{}"))
     attempts = stack.settings.max_attempts
-    if policy.get("deadLetterTargetArn") != stack.queue_arn(stack.dead_letter_queue):
+    if policy.get("deadLetterTargetArn") != stack.get_queue_arn(stack.dead_letter_queue):
         raise CheckFailed("The ingest queue's dead-letter queue is not the stack's.", _REDEPLOY)
     if int(policy["maxReceiveCount"]) != attempts:
         raise CheckFailed(f"maxReceiveCount is {policy['maxReceiveCount']}, but MAX_ATTEMPTS is {attempts}.", _REDEPLOY)

@@ -16,13 +16,13 @@ _MOST_SKEW = 60.0  # seconds; a system user's signature contains the minute
 
 def check_secret(stack: Stack) -> str:
     """The secret is complete."""
-    return f"valid, {describe_secret(stack.crm.secret())}"
+    return f"valid, {describe_secret(stack.crm.get_secret())}"
 
 
 def check_tenant(stack: Stack) -> str:
     """The tenant is running."""
     address = stack.crm.find_address()
-    return f"running, at {address}" if stack.crm.secret().base_url is None else f"fixed, at {address}"
+    return f"running, at {address}" if stack.crm.get_secret().base_url is None else f"fixed, at {address}"
 
 
 def check_api(stack: Stack) -> str:

@@ -11,7 +11,7 @@ import typer
 from image_ingest.errors import Deferred, IngestError
 from image_ingest.ledger import Claim
 from image_ingest.target import Target
-from image_ingest_cli.aws.ledger import lease_seconds
+from image_ingest_cli.aws.ledger import compute_lease_seconds
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.aws.versions import delete_versions, find_versions
 from image_ingest_cli.errors import CommandError
@@ -88,7 +88,7 @@ def _hold(stack: Stack, target: Target, patience: float, sleep: Callable[[float]
         except Deferred as busy:
             if busy.code != "target.busy":
                 raise
-        lease = lease_seconds(stack.ledger.read(target), time.time())
+        lease = compute_lease_seconds(stack.ledger.read(target), time.time())
         if time.monotonic() >= end:
             raise CommandError(f"A worker holds the record for up to {lease:.0f} s. Run the same command again then.")
         sleep(min(1.0, lease))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from image_ingest.ledger import Item
-from image_ingest_cli.aws.ledger import newest_attempt, public_view, scan_items
+from image_ingest_cli.aws.ledger import build_public_view, read_attempt, scan_items
 from image_ingest_cli.aws.queues import count_messages
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.diagnosis.item_text import describe_item
@@ -65,7 +65,7 @@ def _show_record(stack: Stack, entity: str, entity_id: str, *, as_json: bool) ->
     target = parse_target(entity, entity_id)
     item = stack.table.read(target)
     if as_json:
-        print_json(public_view(item) if item else {"target": str(target), "status": None})
+        print_json(build_public_view(item) if item else {"target": str(target), "status": None})
         return
     for line in describe_item(item):
         print_text(line)
@@ -74,14 +74,14 @@ def _show_record(stack: Stack, entity: str, entity_id: str, *, as_json: bool) ->
 def _list_items(stack: Stack, *, failed: bool, as_json: bool) -> None:
     items = sorted(scan_items(stack, failed=failed), key=lambda item: (item["entity_type"], item["entity_id"]))
     if as_json:
-        print_json([public_view(item) for item in items])
+        print_json([build_public_view(item) for item in items])
         return
     print_table(["record", "status", "blob", "updated", "key", "code"], [_build_row(item) for item in items])
     print_text(f"{pluralize(len(items), 'record')}. {count_messages(stack)}")
 
 
 def _build_row(item: Item) -> list[Any]:
-    attempt = newest_attempt(item)
+    attempt = read_attempt(item)
     return [
         f"{item['entity_type']} {item['entity_id']}",
         item["status"],

@@ -26,7 +26,7 @@ def write_job(stack: Stack, bucket: str, prefix: str, to: str, folder: Path) -> 
             file.write(line)
             digest.update(line)
             count += 1
-    _, partition, _, _, account, _ = stack.queue_arn(stack.ingest_queue).split(":")
+    _, partition, _, _, account, _ = stack.get_queue_arn(stack.ingest_queue).split(":")
     role = f"{stack.name}-backfill"[:64]
     documents = {
         "trust-policy.json": _build_trust_policy(),

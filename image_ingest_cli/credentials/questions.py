@@ -60,7 +60,7 @@ def ask_secret(given: Mapping[str, object]) -> dict[str, object]:
         named = set(re.findall(r"[a-z_]+", problem))
         for name in [name for name in content if name in named and name != "auth"] or _stop(problem):
             content[name] = _ask_field(name)
-    return _without_blanks(content)
+    return _drop_blanks(content)
 
 
 def _fits(scheme: str, *, online: bool) -> bool:
@@ -116,7 +116,7 @@ def _is_hidden(name: str) -> bool:
 
 def _find_problem(content: Mapping[str, object]) -> str | None:
     try:
-        parse_text(json.dumps(_without_blanks(content)))
+        parse_text(json.dumps(_drop_blanks(content)))
     except CommandError as problem:
         return str(problem)
     return None
@@ -126,5 +126,5 @@ def _stop(problem: str) -> list[str]:
     raise CommandError(problem)
 
 
-def _without_blanks(content: Mapping[str, object]) -> dict[str, object]:
+def _drop_blanks(content: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in content.items() if value not in ("", None)}

@@ -9,7 +9,7 @@ from image_ingest.ledger import Item
 from image_ingest.target import Target
 from image_ingest.upload import Removal, Upload, UploadIdentity
 from image_ingest_cli.aws.dead_letters import DeadLetter, read_dead_letters
-from image_ingest_cli.aws.ledger import newest_attempt
+from image_ingest_cli.aws.ledger import read_attempt
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.diagnosis.inspector import load_inspector
 from image_ingest_cli.diagnosis.prediction import Inspection
@@ -43,7 +43,7 @@ def explain_record(stack: Stack, target: Target) -> Explanation:
     """What is known about the record's newest dead letter or, without one, its newest attempt."""
     item = stack.table.read(target)
     letter = _pick_newest([one for one in read_dead_letters(stack) if one.target == target], None)
-    identity = newest_attempt(item)
+    identity = read_attempt(item)
     request = letter.request if letter else None
     if request is None and identity is not None:
         request = _rebuild_request(identity)

@@ -6,7 +6,7 @@ from typing import Any
 
 from image_ingest.upload import Removal
 from image_ingest_cli.aws.dead_letters import DeadLetter
-from image_ingest_cli.aws.ledger import public_view
+from image_ingest_cli.aws.ledger import build_public_view
 from image_ingest_cli.diagnosis.explanation import Explanation
 from image_ingest_cli.diagnosis.item_text import describe_item
 from image_ingest_cli.diagnosis.next_steps import find_next_steps
@@ -37,7 +37,7 @@ def build_document(explanation: Explanation) -> dict[str, Any]:
         "object": {**vars(inspection.obj)} if inspection and inspection.obj else None,
         "target": str(explanation.target) if explanation.target else None,
         "picture": {k: v for k, v in vars(picture).items() if k != "data"} if picture else None,
-        "ledger": public_view(explanation.item) if explanation.item else None,
+        "ledger": build_public_view(explanation.item) if explanation.item else None,
         "dead_letter": _build_letter(letter) if letter else None,
         "prediction": vars(inspection.prediction) if inspection else None,
         "next": find_next_steps(explanation),

@@ -49,7 +49,7 @@ class _Acceptance:
         self.remark: str | None = None
 
     def tenant(self, deadline: Deadline) -> str:
-        return self._stack.crm.own_tenant()
+        return self._stack.crm.get_tenant()
 
     def put_image(self, target: Target, picture: Picture, deadline: Deadline, calls: Calls) -> int:
         try:

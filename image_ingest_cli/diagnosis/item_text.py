@@ -7,7 +7,7 @@ import time
 from image_ingest.errors import CATALOGUE
 from image_ingest.ledger import Item
 from image_ingest.upload import UploadIdentity
-from image_ingest_cli.aws.ledger import KEPT, find_removal, lease_seconds, newest_attempt
+from image_ingest_cli.aws.ledger import KEPT, compute_lease_seconds, find_removal, read_attempt
 
 
 def describe_item(item: Item) -> list[str]:
@@ -38,14 +38,14 @@ def _describe_stored(item: Item) -> list[str]:
 
 
 def _describe_attempt(item: Item) -> list[str]:
-    attempt, code, when = newest_attempt(item), item.get("error_code"), item.get("updated_at")
+    attempt, code, when = read_attempt(item), item.get("error_code"), item.get("updated_at")
     upload = _describe_request(attempt)
     if item["status"] == "stored":
         return [f"The newest attempt was stored at {when}."]
     if item["status"] == "kept":
         return [f"{upload} changed nothing at {when}: {KEPT}"]
     if item["status"] == "in_progress":
-        left = lease_seconds(item, time.time())
+        left = compute_lease_seconds(item, time.time())
         lease = f"for {left:.0f} s at most" if left else "but its lease has ended, so another worker will retry it"
         return [f"{upload} has been in progress since {when}, {lease}."]
     reason = ": ".join(filter(None, [code, item.get("error_message")]))

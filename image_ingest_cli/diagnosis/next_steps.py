@@ -10,7 +10,7 @@ from image_ingest.ledger import same_upload
 from image_ingest.outcome import Outcome
 from image_ingest.upload import Removal
 from image_ingest_cli.aws.dead_letters import DeadLetter
-from image_ingest_cli.aws.ledger import KEPT, find_removal, newest_attempt
+from image_ingest_cli.aws.ledger import KEPT, find_removal, read_attempt
 from image_ingest_cli.diagnosis.explanation import Explanation
 from image_ingest_cli.diagnosis.prediction import Inspection
 from image_ingest_cli.terminal.options import format_stack_option
@@ -62,7 +62,7 @@ def _find_steps_for_letter(explanation: Explanation, outcome: Outcome, letter: D
 
 
 def _find_steps_to_change(explanation: Explanation, inspection: Inspection) -> list[str]:
-    attempt, target = newest_attempt(explanation.item), explanation.target
+    attempt, target = read_attempt(explanation.item), explanation.target
     is_same = attempt is not None and inspection.identity is not None and same_upload(inspection.identity, attempt)
     if is_same and explanation.item.get("status") in {"deferred", "in_progress"}:
         return ["Wait. It is in progress and is retried automatically."]

@@ -53,7 +53,7 @@ class Folder:
         """A row for every file whose name matches the pattern. Junk files are only counted."""
         expression = compile_pattern(pattern)
         matches = Matches()
-        for relative, _ in self._files():
+        for relative, _ in self._walk_files():
             if is_junk(relative):
                 matches.junk += 1
                 continue
@@ -70,7 +70,7 @@ class Folder:
     def _contains(self, path: Path) -> bool:
         return self._follow_links or path.resolve().is_relative_to(self._resolved)
 
-    def _files(self) -> Iterator[tuple[str, Path]]:
+    def _walk_files(self) -> Iterator[tuple[str, Path]]:
         for place, folders, names in os.walk(self._root):
             folders.sort()
             for name in sorted(names):
@@ -80,7 +80,7 @@ class Folder:
     @cached_property
     def _by_normal_name(self) -> dict[str, list[Path]]:
         index: dict[str, list[Path]] = {}
-        for relative, path in self._files():
+        for relative, path in self._walk_files():
             if self._contains(path):
                 index.setdefault(normalize(relative), []).append(path)
         return index

@@ -32,7 +32,7 @@ def prepare_streams() -> None:
 
 def print_text(text: object = "", style: str | None = None) -> None:
     """Prints one line or paragraph on standard output."""
-    _console().print(Text("\n".join(map(clean, str(text).split("\n"))), style=style or ""), soft_wrap=True)
+    _open_console().print(Text("\n".join(map(clean, str(text).split("\n"))), style=style or ""), soft_wrap=True)
 
 
 def print_note(text: object, style: str | None = None) -> None:
@@ -47,7 +47,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_column(Text(column), overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if value is None else clean(value)) for value in row))
-    _console().print(table)
+    _open_console().print(table)
 
 
 def print_json(data: Any) -> None:
@@ -58,10 +58,10 @@ def print_json(data: Any) -> None:
 
 def open_error_console() -> Console:
     """The console on standard error, for notes and progress."""
-    return _console(stderr=True)
+    return _open_console(stderr=True)
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _open_console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _LOG_WIDTH
     return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)

@@ -54,17 +54,18 @@ _VARIABLE = (
 )
 
 
-def command_help() -> str:
+def format_command_help() -> str:
     """Every command's help, as Markdown."""
     return "\n".join(
-        f"### {' '.join(words)}\n\n```text\n{_help(words[1:])}```\n" for words in [("image-ingest",), *_commands()]
+        f"### {' '.join(words)}\n\n```text\n{_print_help(words[1:])}```\n"
+        for words in [("image-ingest",), *_list_commands()]
     )
 
 
-def session(sandbox: CliSandbox) -> str:
+def run_session(sandbox: CliSandbox) -> str:
     """What COMMANDS print, one after the other."""
     lines = []
-    with _desk(sandbox):
+    with _open_desk(sandbox):
         for command in COMMANDS:
             lines.append(f"$ {command}")
             program, *arguments = shlex.split(command)
@@ -84,57 +85,57 @@ def make_example(recorded: str) -> str:
     return "\n".join([command, *lines[: groups[1]]]) + "\n"
 
 
-def recorded_example() -> str:
+def read_recorded_example() -> str:
     """The example in the documents."""
     (part,) = _find_parts("example")
     return part.removeprefix("```console\n").removesuffix("```\n")
 
 
-def comparable(text: str) -> str:
+def normalize_session(text: str) -> str:
     """The session without what differs each time."""
     for pattern, name in _VARIABLE:
         text = pattern.sub(name, text)
     return text
 
 
-def recorded_session() -> str:
+def read_recorded_session() -> str:
     """The session in the documents."""
     (part,) = _find_parts("session")
     return part.removeprefix("```console\n").removesuffix("```\n")
 
 
-def outdated_parts() -> list[str]:
+def find_outdated_parts() -> list[str]:
     """The names of the generated help texts that are not as the commands print them now."""
-    return [name for name, content in _help_parts().items() if any(part != content for part in _find_parts(name))]
+    return [name for name, content in _build_help_parts().items() if any(part != content for part in _find_parts(name))]
 
 
-def _help_parts() -> dict[str, str]:
-    return {"commands": command_help()}
+def _build_help_parts() -> dict[str, str]:
+    return {"commands": format_command_help()}
 
 
-def _documents() -> list[Path]:
+def _list_documents() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def _marked(name: str) -> re.Pattern[str]:
+def _compile_marker(name: str) -> re.Pattern[str]:
     return re.compile(rf"(<!-- {name} -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
 
 def _find_parts(name: str) -> list[str]:
-    parts = [match[2] for path in _documents() for match in _marked(name).finditer(path.read_text())]
+    parts = [match[2] for path in _list_documents() for match in _compile_marker(name).finditer(path.read_text())]
     assert parts, f"no document contains <!-- {name} -->"
     return parts
 
 
 def _write_part(name: str, content: str) -> None:
-    for path in _documents():
+    for path in _list_documents():
         text = path.read_text()
-        path.write_text(_marked(name).sub(lambda match: match[1] + content, text))
+        path.write_text(_compile_marker(name).sub(lambda match: match[1] + content, text))
 
 
 def find_mentions() -> list[str]:
     """Every command line that a document or the template contains, up to where prose or the shell continues."""
-    texts = [path.read_text() for path in (*_documents(), ROOT / "template.yaml")]
+    texts = [path.read_text() for path in (*_list_documents(), ROOT / "template.yaml")]
     return [match[0].strip() for text in texts for match in re.finditer(r"\bimage-ingest [a-z][^`\n#;>&|(:\"→]*", text)]
 
 
@@ -150,7 +151,7 @@ def find_mistake(mention: str) -> str | None:
     return next((word for word in words if word.startswith("-") and word not in {*known, "--help"}), None)
 
 
-def _commands() -> Iterator[tuple[str, ...]]:
+def _list_commands() -> Iterator[tuple[str, ...]]:
     group: Any = typer.main.get_command(app)
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
@@ -159,7 +160,7 @@ def _commands() -> Iterator[tuple[str, ...]]:
             yield ("image-ingest", name)
 
 
-def _help(words: tuple[str, ...]) -> str:
+def _print_help(words: tuple[str, ...]) -> str:
     with mock.patch.dict(os.environ, {"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}):
         result = CliRunner().invoke(app, [*words, "--help"], prog_name="image-ingest", terminal_width=int(WIDTH))
     assert result.exit_code == 0, result.output
@@ -167,7 +168,7 @@ def _help(words: tuple[str, ...]) -> str:
 
 
 @contextlib.contextmanager
-def _desk(sandbox: CliSandbox) -> Iterator[None]:
+def _open_desk(sandbox: CliSandbox) -> Iterator[None]:
     """A folder with the photos and the spreadsheet, as the current one."""
     sandbox.superoffice.directory.add("person", 1, "Kari Hansen", email="kari.hansen@example.com")
     sandbox.superoffice.directory.add("person", 2, "Ola Nordmann")
@@ -184,10 +185,10 @@ def _desk(sandbox: CliSandbox) -> Iterator[None]:
 def main() -> None:
     with open_cli_sandbox() as sandbox:
         sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
-        recorded = session(sandbox)
+        recorded = run_session(sandbox)
     _write_part("session", f"```console\n{recorded}```\n")
     _write_part("example", f"```console\n{make_example(recorded)}```\n")
-    for name, content in _help_parts().items():
+    for name, content in _build_help_parts().items():
         _write_part(name, content)
 
 

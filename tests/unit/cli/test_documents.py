@@ -7,19 +7,19 @@ import pytest
 from tests.support.cli_documents import (
     find_mentions,
     find_mistake,
+    find_outdated_parts,
     make_example,
-    outdated_parts,
-    recorded_example,
-    recorded_session,
+    read_recorded_example,
+    read_recorded_session,
 )
 
 
 def test_the_help_in_the_documents_is_that_of_the_commands() -> None:
-    assert outdated_parts() == [], "run: make documents"
+    assert find_outdated_parts() == [], "run: make documents"
 
 
 def test_the_example_in_the_readme_is_from_the_session() -> None:
-    assert recorded_example() == make_example(recorded_session()), "run: make documents"
+    assert read_recorded_example() == make_example(read_recorded_session()), "run: make documents"
 
 
 def test_every_command_in_the_documents_exists() -> None:

@@ -64,7 +64,7 @@ class FakeStack:
     def __init__(self, queues: Queues) -> None:
         self.sqs = queues
 
-    def queue_arn(self, url: str) -> str:
+    def get_queue_arn(self, url: str) -> str:
         return {"dead": SOURCE, "ingest": DESTINATION}[url]
 
 
