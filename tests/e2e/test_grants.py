@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws import REGION, Credentials, DeployedStack, EmbeddedAws, SandboxFailed
+from sandbox.aws import REGION, Credentials, DeployedStack, EmbeddedAws, Monitor, SandboxFailed
 from sandbox.demo.album import Sample, make_album
 from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
@@ -46,6 +47,28 @@ def test_without_a_grant_the_demo_turns_red(
     settled = send_samples(stack, essence(), lambda _: None)
     assert {photo.name for photo in find_mismatches(stack, superoffice, settled)} >= fails
     assert {result.code for result in settled if result.sample.name in fails} == {"aws.denied"}
+
+
+def test_without_its_grant_no_outcome_is_reported(aws: EmbeddedAws, superoffice: StandIn) -> None:
+    template = template_without("Action: events:PutEvents", "Action: events:ListRules")
+    stack = deploy(aws, superoffice, template, OutcomeEventBus="default")
+    settled = send_samples(stack, essence(), lambda _: None)
+    assert {result.code for result in settled} == {"aws.denied"}
+
+
+def test_without_its_grant_a_deletion_removes_no_picture(aws: EmbeddedAws, superoffice: StandIn) -> None:
+    template = template_without("Action: s3:ListBucketVersions", "Action: s3:GetBucketVersioning")
+    stack = deploy(aws, superoffice, template, RemoveWhenDeleted="true")
+    (logo,) = [sample for sample in essence() if sample.name == STORED]
+    assert [result.outcome for result in send_samples(stack, [logo], lambda _: None)] == ["stored"]
+    aws.client("s3").delete_object(Bucket=stack.outputs["UploadBucketName"], Key=logo.name)
+    monitor, codes = Monitor(stack), set[str | None]()
+    end = time.monotonic() + 60
+    while "aws.denied" not in codes and time.monotonic() < end:
+        codes |= {line.code for line in monitor.read_new_lines()}
+        time.sleep(0.1)
+    assert "aws.denied" in codes
+    assert superoffice.picture("project", 1) is not None
 
 
 def test_the_template_without_its_queue_policy_is_not_deployed(aws: EmbeddedAws, superoffice: StandIn) -> None:
