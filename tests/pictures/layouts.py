@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -35,6 +36,10 @@ from tests.pictures.scene import (
 )
 
 SIZE = (60, 40)
+_ARITHMETIC = (
+    "/8kAEQgAEAAYAwERAAIRAQMRAf/MAAoAEBAFARARBf/aAAwDAQACEQMRAD8A/uZX/MLEF+jz9OwyvwAp1sE7VWeReW2HWsQ+gJwiM0pHWGuVnfK5"
+    "Ld8Y/wDvCkdF9kbrn0Mu5ND/2Q=="
+)
 _VERSIONS = (40, 56, 108, 124)
 _X4R4G4B4 = (0xF00, 0xF0, 0xF, 0)
 _A4R4G4B4 = (0xF00, 0xF0, 0xF, 0xF000)
@@ -284,7 +289,39 @@ def _grow(data: bytes, more: int) -> bytes:
     return bytes(grown)
 
 
+def _mini_avif(orientation: int) -> bytes:
+    """The pixels of what Pillow writes, behind a `mini` box."""
+    upright = scene() if orientation == 1 else scene().transpose(Image.Transpose.ROTATE_90)
+    data = encoded(upright, "AVIF", quality=95)
+    at, payload = data.index(b"av1C"), data[data.index(b"mdat") + 4 :]
+    configuration = data[at + 4 : at - 4 + struct.unpack_from(">I", data, at - 4)[0]]
+    fields = [(0, 4), (1, 1), (0, 6), (1, 2), (orientation - 1, 3), (1, 1), (upright.width - 1, 15)]
+    fields += [
+        (upright.height - 1, 15),
+        (0, 2),
+        (0, 1),
+        (0, 1),
+        (1, 1),
+        (len(configuration), 3),
+        (len(payload) - 1, 28),
+    ]
+    value = bits = 0
+    for number, size in fields:
+        value, bits = value << size | number, bits + size
+    head = (value << -bits % 8).to_bytes(-(-bits // 8), "big")
+    return box(b"ftyp", b"mif3avif") + box(b"mini", head + configuration + payload)
+
+
+def _arithmetic_jpeg() -> bytes:
+    """The tables that Pillow writes, then arithmetic codes for them, which it does not write."""
+    plain = encoded(scene(24, 16), "JPEG", quality=60, subsampling=0)
+    return plain[: plain.index(b"\xff\xc0")] + base64.b64decode(_ARITHMETIC)
+
+
 LAYOUTS: tuple[Sample, ...] = (
+    stored("jpeg-arithmetic", _arithmetic_jpeg),
+    stored("avif-mini", lambda: _mini_avif(1), tolerance=15),
+    stored("avif-mini-turned", lambda: _mini_avif(6), tolerance=15),
     stored("bmp-444", lambda: _masked(_X4R4G4B4, 16), tolerance=10),
     clear("bmp-4444", lambda: _masked(_A4R4G4B4, 16, _clear, 56)),
     stored("bmp-565", lambda: _masked((0xF800, 0x7E0, 0x1F, 0), 16), tolerance=10),

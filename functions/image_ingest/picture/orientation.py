@@ -29,6 +29,11 @@ def read_orientation(image: Image.Image) -> int:
     return 1 if image.format == "TIFF" else _read_exif(image.info)
 
 
+def write_exif(orientation: int) -> bytes:
+    """Exif that states only the orientation."""
+    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, _TAG, 3, 1, orientation, 0, 0)
+
+
 def is_sideways(orientation: int) -> bool:
     """Whether turning upright exchanges width and height."""
     return orientation >= 5

@@ -91,6 +91,8 @@ def _read_brands(source: bytes) -> set[bytes]:
     if source[4:8] != b"ftyp":
         return set()
     box = source[8 : min(int.from_bytes(source[:4], "big"), HEAD_BYTES)]
+    if box[:4] == b"mif3":  # whose minor version is a brand
+        return {box[:4], box[4:8]}
     return {box[i : i + 4] for i in (0, *range(8, len(box) - 3, 4))}
 
 

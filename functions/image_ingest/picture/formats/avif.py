@@ -9,11 +9,18 @@ from PIL.AvifImagePlugin import AvifImageFile
 
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.boxes import Box, find_box, read_associations, read_statements, walk_boxes
+from image_ingest.picture.formats.mini import read_mini, write_avif
 from image_ingest.picture.formats.splice import Splice, open_file
+from image_ingest.picture.orientation import write_exif
 
 
 def open_avif(source: Source) -> AvifImageFile:
-    """Raises whatever the decoder raises."""
+    """Raises Rejected as `read_mini` does, and whatever the decoder raises."""
+    mini = read_mini(source)
+    if mini is not None:
+        image = open_avif(write_avif(mini))
+        image.info["exif"] = write_exif(mini.orientation)
+        return image
     file = _join_associations(source) or open_file(source)
     image = AvifImageFile(file)
     cicp = read_statements(source).cicp

@@ -163,7 +163,8 @@ def _choose_modes(header: _Header) -> tuple[str, str]:
 def _read_palette(source: memoryview, header: _Header) -> bytes:
     """256 entries; those that the file lacks are black."""
     size = 3 if header.version == 12 else 4
-    stored = source[header.palette : header.palette + header.colours * size]
+    end = min(header.palette + header.colours * size, max(header.palette, header.pixels))
+    stored = source[header.palette : end]
     return bytes(stored).ljust(256 * size, b"\0")
 
 

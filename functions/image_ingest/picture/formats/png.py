@@ -23,6 +23,7 @@ from image_ingest.picture.icc import MAX_PROFILE_BYTES, SRGB_COLORANTS, SRGB_CUR
 MAX_CHUNKS = 100_000
 _SIGNATURE_BYTES = 8
 _HEAD = (b"IHDR", b"PLTE")
+_BEFORE_PIXELS = (b"tRNS", b"acTL")
 _NO_CHECKSUM = bytes(4)  # the decoder does not read those of pixels
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _INFLATED_AT_ONCE = 1 << 20
@@ -88,9 +89,13 @@ def _split(source: Source) -> _Chunks:
         elif kind in (b"fcTL", b"fdAT"):
             animated = animated or not chunks.pixels  # the default image is the first frame
             chunks.animation.append((kind, body))
-        elif kind not in chunks.others and not (kind == b"tRNS" and chunks.pixels) and _is_sound(source, start, end):
+        elif (
+            kind not in chunks.others
+            and not (kind in _BEFORE_PIXELS and chunks.pixels)
+            and _is_sound(source, start, end)
+        ):
             chunks.others[kind] = bytes(body)
-    if b"acTL" in chunks.others and not animated:
+    if any(chunks.others.get(b"acTL", b"")[:4]) and not animated:
         chunks.pixels = _take_first_frame(chunks.animation, source[16:24]) or chunks.pixels
     return chunks
 

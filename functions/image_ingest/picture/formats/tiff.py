@@ -67,7 +67,8 @@ def open_tiff(source: Source) -> ImageFile:
             "image.unsupported-format", "The file is a camera raw file, of which only a thumbnail could be shown."
         )
     bits, samples = directory.values(BITS) or (1,), directory.value(SAMPLES, 1)
-    if directory.value(PLANAR, 1) == 2 and max(bits) > 8 and samples > 1:
+    is_plain = directory.value(COMPRESSION, 1) == 1 and STRIPS in directory.entries
+    if is_plain and directory.value(PLANAR, 1) == 2 and max(bits) > 8 and samples > 1:
         return open_samples(directory)
     try:
         image = Tiff(cast("Any", _rebuild(directory)))

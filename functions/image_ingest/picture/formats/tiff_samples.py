@@ -89,7 +89,13 @@ def open_samples(directory: Directory) -> Samples:
     colours, _ = _COLOURS.get(directory.value(PHOTOMETRIC, -1), (0, ""))
     bits, kind = directory.values(BITS) or (1,), directory.value(SAMPLE_FORMAT, 1)
     samples, compression = directory.value(SAMPLES, 1), directory.value(COMPRESSION, 1)
-    is_known = colours and colours <= samples and len(set(bits)) == 1 and bits[0] in _DEPTHS.get(kind, ())
+    is_known = (
+        STRIPS in directory.entries
+        and colours
+        and colours <= samples
+        and len(set(bits)) == 1
+        and bits[0] in _DEPTHS.get(kind, ())
+    )
     if not is_known or compression not in (_NONE, *_DEFLATES) or directory.value(PREDICTOR, 1) != 1:
         raise Rejected("image.unsupported-format", f"The TIFF's layout is not read: {_name_layout(directory)}.")
     image = Samples(Splice([b""]))  # type: ignore[arg-type]  # it reads the directory's source
