@@ -11,15 +11,12 @@ from PIL import Image, ImageMath
 
 from image_ingest.picture.icc import Matrix, Vector, adapt_colorants, build_profile, combine, linearize_srgb, tabulate
 
-PEAK = 1000.0  # cd/m², of content that does not state it (ITU-R BT.2408)
-
 
 class Cicp(NamedTuple):
-    """Primaries and transfer function by their numbers; `peak` is the brightest light of the content, in cd/m²."""
+    """Primaries and transfer function by their numbers."""
 
     primaries: int
     transfer: int
-    peak: float = PEAK
 
 
 _D65, _DCI, _C = (0.3127, 0.3290), (0.314, 0.351), (0.310, 0.316)
@@ -43,8 +40,8 @@ _SRGB, _PQ, _HLG = 13, 16, 18
 TRANSFERS = (*_GAMMAS, _SRGB, _PQ, _HLG)
 _LIKE_SRGB = (1, 6, 14, 15)
 
-_REFERENCE_WHITE = 203.0  # cd/m² (ITU-R BT.2408)
-_USUAL_HEADROOM = PEAK / _REFERENCE_WHITE
+_REFERENCE_WHITE, _PEAK = 203.0, 1000.0  # cd/m² (ITU-R BT.2408); Chromium takes the peak for any content
+_HEADROOM = _PEAK / _REFERENCE_WHITE
 
 
 def read_nclx(primaries: int, transfer: int) -> Cicp:
@@ -76,7 +73,7 @@ def map_tones(image: Image.Image, cicp: Cicp) -> Image.Image:
     bands = _multiply(_convert_primaries(PRIMARIES.get(cicp.primaries, _BT709), _BT2020), bands)
     if cicp.transfer == _HLG:
         bands = _show_scene(bands)
-    gain = _compute_gain(bands, max(1.001, cicp.peak / _REFERENCE_WHITE))
+    gain = _compute_gain(bands)
     bands = _multiply(_convert_primaries(_BT2020, _BT709), bands)
     return Image.merge("RGB", [_encode_srgb(band, gain) for band in bands])
 
@@ -94,16 +91,16 @@ def _multiply(matrix: Sequence[Vector], bands: list[Image.Image]) -> list[Image.
     return [weigh(row) for row in matrix]
 
 
-def _compute_gain(bands: list[Image.Image], headroom: float) -> Image.Image:
+def _compute_gain(bands: list[Image.Image]) -> Image.Image:
     """What the brightest channel is multiplied by: a factor up to reference white, then a parabola to the peak."""
-    white = 1 - 0.5 * min(math.log2(headroom) / math.log2(_USUAL_HEADROOM), 1.0)
-    middle_x, middle_y = 0.35 + 0.65 / white, 0.35 * white + 0.65
-    a, b = 1 - 2 * middle_x + headroom, 2 * (middle_x - 1)
+    white = 0.5
+    middle_x, middle_y = 0.35 + 0.65 / white, 0.35 * white + 0.65  # the parabola's control point
+    a, b = 1 - 2 * middle_x + _HEADROOM, 2 * (middle_x - 1)
 
     def compute(images: dict[str, Any]) -> Any:
         most, least = images["max"], images["min"]
         value = most(most(most(images["r"], images["g"]), images["b"]), 1e-6)
-        within = least(most(value, 1.0), headroom)
+        within = least(most(value, 1.0), _HEADROOM)
         t = ((within - 1.0) * (4 * a) + b * b) ** 0.5 * (1 / (2 * a)) - b / (2 * a)
         curve = (t * (white - 2 * middle_y + 1) + 2 * (middle_y - white)) * t + white
         is_bright = value > 1.0
@@ -130,7 +127,7 @@ def _linearize_hlg(value: Any, _: Callable[[Any, float], Any]) -> Any:
 def _show_scene(bands: list[Image.Image]) -> list[Image.Image]:
     """What a display of 1000 cd/m² shows of it."""
     (luminance,) = _multiply(((0.2627, 0.6780, 0.0593),), bands)
-    factor = _evaluate(lambda a: a["max"](a["y"], 1e-6) ** 0.2 * _USUAL_HEADROOM, y=luminance)
+    factor = _evaluate(lambda a: a["max"](a["y"], 1e-6) ** 0.2 * _HEADROOM, y=luminance)
     return [_evaluate(lambda a: a["v"] * a["f"], v=band, f=factor) for band in bands]
 
 

@@ -55,7 +55,7 @@ def find_box(source: Source, kind: bytes, start: int, end: int) -> Box | None:
 
 def read_statements(source: Source) -> Statements:
     """Nothing where the boxes are damaged: the decoder reports what matters."""
-    found, peak = Statements(), 0
+    found = Statements()
     try:
         for box in _walk_properties(source):
             found.kinds.add(box.kind)
@@ -64,12 +64,8 @@ def read_statements(source: Source) -> Statements:
             elif box.kind == b"colr" and source[box.body : box.body + 4] == b"nclx" and found.cicp is None:
                 primaries, transfer = struct.unpack_from(">HH", source, box.body + 4)
                 found.cicp = read_nclx(primaries, transfer)
-            elif box.kind == b"clli":
-                (peak,) = struct.unpack_from(">H", source, box.body)
     except (struct.error, IndexError):
         pass
-    if found.cicp is not None and peak:
-        found.cicp = found.cicp._replace(peak=float(peak))
     return found
 
 

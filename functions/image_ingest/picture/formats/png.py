@@ -15,7 +15,7 @@ from typing import Any, cast
 from PIL.PngImagePlugin import PngImageFile
 
 from image_ingest.errors import Rejected
-from image_ingest.picture.cicp import PEAK, PRIMARIES, TRANSFERS, Cicp
+from image_ingest.picture.cicp import PRIMARIES, TRANSFERS, Cicp
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.splice import Splice
 from image_ingest.picture.icc import MAX_PROFILE_BYTES, SRGB_COLORANTS, SRGB_CURVE, adapt_colorants, build_profile
@@ -128,7 +128,7 @@ def _is_sound(source: Source, start: int, end: int) -> bool:
 def _read_looks(image: Png, others: dict[bytes, bytes]) -> None:
     """Fills `info` from the chunks that matter for the looks, each ignored if it is malformed."""
     known = {
-        "cicp": _read_cicp(others.get(b"cICP", b""), others.get(b"cLLI", b"")),
+        "cicp": _read_cicp(others.get(b"cICP", b"")),
         "icc_profile": _read_profile(others.get(b"iCCP", b"")) or _build_profile(others),
         "exif": others.get(b"eXIf"),
         "transparency": _read_transparency(image, others.get(b"tRNS", b"")),
@@ -148,11 +148,10 @@ def _read_profile(body: bytes) -> bytes | None:
     return profile if inflate.eof else None
 
 
-def _read_cicp(body: bytes, light: bytes) -> Cicp | None:
-    """For RGB of full range; `light` is the content light level (cLLI), in units of 0.0001 cd/m²."""
-    peak = int.from_bytes(light[:4], "big") / 10_000 if len(light) == 8 and any(light[:4]) else PEAK
+def _read_cicp(body: bytes) -> Cicp | None:
+    """For RGB of full range."""
     is_known = len(body) == 4 and body[2:] == b"\0\1" and body[0] in PRIMARIES and body[1] in TRANSFERS
-    return Cicp(body[0], body[1], peak) if is_known else None
+    return Cicp(body[0], body[1]) if is_known else None
 
 
 def _build_profile(others: dict[bytes, bytes]) -> bytes | None:

@@ -1,0 +1,176 @@
+"""Rare layouts of TIFF, and camera raw files, put together tag by tag."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+from PIL import Image
+
+from tests.pictures.makers import (
+    tiff,
+)
+from tests.pictures.scene import (
+    JPEG,
+    PNG,
+    UNSUPPORTED,
+    Sample,
+    clear,
+    grey,
+    grey_scene,
+    odd,
+    scene,
+    see_through,
+    stored,
+)
+
+SIZE = (60, 40)
+
+
+def _indexed(colours: int = 4) -> Image.Image:
+    return _small().quantize(colours)
+
+
+def _clear() -> Image.Image:
+    return see_through().resize(SIZE, Image.Resampling.NEAREST)
+
+
+def _small() -> Image.Image:
+    return scene(*SIZE)
+
+
+def _tiff(
+    data: bytes, bits: Sequence[int], photometric: int, *more: tuple[int, int, Sequence[int]], order: str = "<"
+) -> bytes:
+    """One strip of the small scene's size."""
+    entries = [
+        (256, 3, [SIZE[0]]),
+        (257, 3, [SIZE[1]]),
+        (258, 3, bits),
+        (262, 3, [photometric]),
+        (273, 4, [8]),
+        (277, 3, [len(bits)]),
+        (278, 3, [SIZE[1]]),
+        (279, 4, [len(data)]),
+        *more,
+    ]
+    tags = {entry[0] for entry in entries}
+    entries += [entry for entry in [(259, 3, [1])] if entry[0] not in tags]
+    return tiff(order, sorted(entries), data)
+
+
+def _widen(image: Image.Image, code: str, scale: float = 257, order: str = "<") -> bytes:
+    raw = image.tobytes()
+    whole = code in "HIQ"
+    return struct.pack(f"{order}{len(raw)}{code}", *(round(v * scale) if whole else v * scale for v in raw))
+
+
+def _pack_bits(image: Image.Image, bits: int) -> bytes:
+    """Samples of so many bits, each row padded to whole bytes."""
+    raw, across, packed = image.tobytes(), image.width * len(image.getbands()), b""
+    for at in range(0, len(raw), across):
+        value = 0
+        for sample in raw[at : at + across]:
+            value = value << bits | sample * ((1 << bits) - 1) // 255
+        spare = -(across * bits) % 8
+        packed += (value << spare).to_bytes(-(-across * bits // 8), "big")
+    return packed
+
+
+def _planes(image: Image.Image) -> Image.Image:
+    """One plane below the other."""
+    whole = Image.new("L", (image.width, image.height * len(image.getbands())))
+    for i, band in enumerate(image.split()):
+        whole.paste(band, (0, i * image.height))
+    return whole
+
+
+def _planar_tiff() -> bytes:
+    data, size = _widen(_planes(_small()), "H"), 2 * SIZE[0] * SIZE[1]
+    offsets, lengths = [8, 8 + size, 8 + 2 * size], [size] * 3
+    more = [(284, 3, [2]), (273, 4, offsets), (279, 4, lengths)]
+    base = [(256, 3, [SIZE[0]]), (257, 3, [SIZE[1]]), (258, 3, [16] * 3), (259, 3, [1]), (262, 3, [2])]
+    return tiff("<", sorted([*base, *more, (277, 3, [3]), (278, 3, [SIZE[1]])]), data)
+
+
+def _inverted() -> Image.Image:
+    return grey_scene().resize(SIZE, Image.Resampling.NEAREST).point(lambda value: 255 - value)
+
+
+def _small_grey() -> Image.Image:
+    return grey_scene().resize(SIZE, Image.Resampling.NEAREST)
+
+
+def _short_map_tiff() -> bytes:
+    indices = _indexed()
+    palette = bytes(indices.getpalette() or ()).ljust(768, b"\0")
+    return _tiff(indices.tobytes(), [8], 3, (320, 3, [palette[3 * i + c] for c in range(3) for i in range(256)]))
+
+
+def _with_nan() -> bytes:
+    data = bytearray(_widen(_small_grey(), "f", 1 / 255))
+    data[:8] = struct.pack("<ff", float("nan"), float("inf"))
+    return _tiff(bytes(data), [32], 1, (339, 3, [3]))
+
+
+def _big_endian_big_tiff() -> bytes:
+    data = _small().tobytes()
+    entries = [(256, 3, SIZE[0]), (257, 3, SIZE[1]), (259, 3, 1), (262, 3, 2), (273, 16, 16), (277, 3, 3)]
+    entries += [(278, 3, SIZE[1]), (279, 16, len(data))]
+    table = b""
+    for tag, kind, value in sorted([*entries, (258, 3, 8)]):
+        count = 3 if tag == 258 else 1
+        packed = struct.pack(">" + ("H" if kind == 3 else "Q") * count, *[value] * count)
+        table += struct.pack(">HHQ", tag, kind, count) + packed.ljust(8, b"\0")
+    start = 16 + len(data)
+    return b"MM\0+\0\x08\0\0" + struct.pack(">Q", start) + data + struct.pack(">Q", len(entries) + 1) + table + bytes(8)
+
+
+def _raw(*more: tuple[int, int, Sequence[int]]) -> bytes:
+    return _tiff(_small().tobytes(), [8, 8, 8], 2, *more)
+
+
+def _cmyk_alpha() -> bytes:
+    ink = _small().convert("CMYK")
+    data = b"".join(bytes((*ink.getpixel(xy), _clear().getpixel(xy)[3])) for xy in _places())  # type: ignore[misc,index]
+    return _tiff(data, [8] * 5, 5, (338, 3, [2]))
+
+
+def _grey_alpha() -> bytes:
+    pairs = Image.merge("LA", (_small_grey(), _clear().getchannel("A")))
+    return _tiff(_widen(pairs, "H"), [16, 16], 1, (338, 3, [2]))
+
+
+def _places() -> list[tuple[int, int]]:
+    return [(x, y) for y in range(SIZE[1]) for x in range(SIZE[0])]
+
+
+TIFFS: tuple[Sample, ...] = (
+    grey("tiff-16-bit-inverted", lambda: _tiff(_widen(_inverted(), "H"), [16], 0)),
+    grey("tiff-16-bit-inverted-big-endian", lambda: _tiff(_widen(_inverted(), "H", order=">"), [16], 0, order=">")),
+    stored("tiff-16-bit-planar", _planar_tiff, tolerance=6),
+    stored("tiff-8-bit-colour-map", _short_map_tiff, PNG),
+    grey("tiff-32-bit-unsigned", lambda: _tiff(_widen(_small_grey(), "I", 0x01010101), [32], 1)),
+    grey("tiff-not-a-number", _with_nan),
+    grey("tiff-float64", lambda: _tiff(_widen(_small_grey(), "d", 1 / 255), [64], 1, (339, 3, [3]))),
+    stored(
+        "tiff-float-rgb", lambda: _tiff(_widen(_small(), "f", 1 / 255), [32] * 3, 2, (339, 3, [3] * 3)), tolerance=6
+    ),
+    stored("tiff-10-bit-rgb", lambda: _tiff(_pack_bits(_small(), 10), [10] * 3, 2), tolerance=6),
+    stored("tiff-12-bit-rgb", lambda: _tiff(_pack_bits(_small(), 12), [12] * 3, 2), tolerance=6),
+    stored("tiff-32-bit-rgb", lambda: _tiff(_widen(_small(), "I", 0x01010101), [32] * 3, 2), tolerance=6),
+    stored(
+        "tiff-12-bit-rgb-deflated",
+        lambda: _tiff(zlib.compress(_pack_bits(_small(), 12)), [12] * 3, 2, (259, 3, [8])),
+        tolerance=6,
+    ),
+    clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
+    odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
+    stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),
+    odd("tiff-complex", lambda: _tiff(bytes(8 * 2400), [64], 1, (339, 3, [6])), UNSUPPORTED),
+    odd("tiff-dng", lambda: _raw((50_706, 1, [1, 4, 0, 0])), UNSUPPORTED),
+    odd("tiff-raw-thumbnail", lambda: _raw((254, 4, [1]), (330, 4, [8])), UNSUPPORTED),
+    odd("tiff-raw-cfa", lambda: _tiff(_widen(_small_grey(), "H"), [16], 32_803), UNSUPPORTED),
+    odd("tiff-reduced-only", lambda: _raw((254, 4, [1])), JPEG),
+)
