@@ -12,7 +12,7 @@ from typing import cast
 
 from PIL import Image
 
-from image_ingest.picture.deep import convert_deep, find_white, is_deep
+from image_ingest.picture.colour.deep import convert_deep, find_white, is_deep
 from image_ingest.picture.geometry import Plan, choose_factors
 
 _SAMPLED = 512  # pixels of the longer side

@@ -9,9 +9,9 @@ from typing import Any, cast
 from PIL import Image, ImageFile, ImageMath, ImagePalette
 
 from image_ingest.errors import Rejected
+from image_ingest.picture.colour.icc import MAX_PROFILE_BYTES, adapt_colorants, build_profile
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.splice import Splice
-from image_ingest.picture.icc import MAX_PROFILE_BYTES, adapt_colorants, build_profile
 
 _UNCOMPRESSED, _RLE8, _RLE4, _MASKS, _MASKS_WITH_ALPHA = 0, 1, 2, 3, 6
 _DEPTHS = {0: (1, 2, 4, 8, 16, 24, 32), 1: (8,), 2: (4,), 3: (16, 32), 6: (16, 32)}

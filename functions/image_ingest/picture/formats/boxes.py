@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from image_ingest.picture.cicp import Cicp, read_nclx
+from image_ingest.picture.colour.cicp import Cicp, read_nclx
 from image_ingest.picture.formats import Source
 
 _MAX_BOXES = 4096

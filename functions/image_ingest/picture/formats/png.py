@@ -15,10 +15,16 @@ from typing import Any, cast
 from PIL.PngImagePlugin import PngImageFile
 
 from image_ingest.errors import Rejected
-from image_ingest.picture.cicp import PRIMARIES, TRANSFERS, Cicp
+from image_ingest.picture.colour.cicp import PRIMARIES, TRANSFERS, Cicp
+from image_ingest.picture.colour.icc import (
+    MAX_PROFILE_BYTES,
+    SRGB_COLORANTS,
+    SRGB_CURVE,
+    adapt_colorants,
+    build_profile,
+)
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.splice import Splice
-from image_ingest.picture.icc import MAX_PROFILE_BYTES, SRGB_COLORANTS, SRGB_CURVE, adapt_colorants, build_profile
 
 MAX_CHUNKS = 100_000
 _SIGNATURE_BYTES = 8

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageFile
 
 from image_ingest.errors import Rejected
-from image_ingest.picture.deep import find_white, read_values, scale_to_8_bits
+from image_ingest.picture.colour.deep import find_white, read_values, scale_to_8_bits
 from image_ingest.picture.formats.splice import Splice
 from image_ingest.picture.formats.tiff_directory import (
     BITS,

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-from image_ingest.picture.cicp import Cicp, build_cicp_profile, is_high_dynamic_range, map_tones
-from image_ingest.picture.icc import MAX_PROFILE_BYTES
+from image_ingest.picture.colour.cicp import Cicp, build_cicp_profile, is_high_dynamic_range, map_tones
+from image_ingest.picture.colour.icc import MAX_PROFILE_BYTES
 
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _BROKEN = (ImageCms.PyCMSError, OSError, ValueError, KeyError)

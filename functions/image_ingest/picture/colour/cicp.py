@@ -9,7 +9,15 @@ from typing import Any, NamedTuple, cast
 
 from PIL import Image, ImageMath
 
-from image_ingest.picture.icc import Matrix, Vector, adapt_colorants, build_profile, combine, linearize_srgb, tabulate
+from image_ingest.picture.colour.icc import (
+    Matrix,
+    Vector,
+    adapt_colorants,
+    build_profile,
+    combine,
+    linearize_srgb,
+    tabulate,
+)
 
 
 class Cicp(NamedTuple):
