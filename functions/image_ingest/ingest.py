@@ -11,20 +11,26 @@ from pathlib import PurePath
 from typing import Any
 
 from image_ingest.attempt import ObjectSource, PictureDestination, Reporter, UploadAttempt
-from image_ingest.aws import ARCHIVED, DeadLetters, Gone, OutcomeEvents, StoredObject, compute_back_off, limit_calls
+from image_ingest.aws import DeadLetters, Gone, OutcomeEvents, StoredObject, compute_back_off, limit_calls
+from image_ingest.checks import (
+    check_readable,
+    choose_picture_settings,
+    describe_picture_settings,
+    find_size_limit,
+    identify,
+    identify_removal,
+)
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.events import UNRECOGNISED, Ignored, Unrecognised, WorkItem, format_notification
-from image_ingest.ledger import CRASH_LIMIT, Ledger, Settled, StoredPicture, UploadClaim, is_time, settle
+from image_ingest.ledger import CRASH_LIMIT, Ledger, Settled, StoredPicture, UploadClaim, settle
 from image_ingest.outcome import Outcome, Result
 from image_ingest.ownership import announce, describe_info, is_own, may_replace
-from image_ingest.picture import Picture, Preparation, limit_source
+from image_ingest.picture import Picture, Preparation
 from image_ingest.settings import PictureSettings, Settings
 from image_ingest.target import Target, find_target
 from image_ingest.timing import Timing
 from image_ingest.upload import Delivery, Removal, Upload, UploadIdentity
-
-_PRODUCT_BOUND = 1000  # pixels; SuperOffice's agent API scales product pictures to this
 
 
 class Ingest:
@@ -147,14 +153,10 @@ class Ingest:
                 attempt.settle("unchanged", blob_id=unchanged.blob_id)
                 return
             picture = attempt.picture = _make_picture(preparation, settings, attempt)
-        self._send(
-            picture,
-            StoredPicture(
-                0, picture.content_type, picture.width, picture.height, sha256, _describe(settings), len(picture.data)
-            ),
-            tenant,
-            attempt,
-        )
+        description = describe_picture_settings(settings)
+        size = (picture.width, picture.height)
+        stored = StoredPicture(0, picture.content_type, *size, sha256, description, len(picture.data))
+        self._send(picture, stored, tenant, attempt)
 
     def _send(self, picture: Picture, stored: StoredPicture, tenant: str, attempt: UploadAttempt) -> None:
         """Stores the picture, unless SuperOffice shows one that may not be replaced. `stored` lacks the blob id."""
@@ -247,7 +249,7 @@ class Ingest:
         """The stored picture, if it is of these bytes and settings and the operator wants no call for it."""
         if stored is None or not self._settings.skip_unchanged:
             return None
-        same = (stored.sha256, stored.picture_settings) == (sha256, _describe(settings))
+        same = (stored.sha256, stored.picture_settings) == (sha256, describe_picture_settings(settings))
         return stored if same else None
 
     def _fail(self, item: WorkItem, attempt: UploadAttempt, failure: IngestError) -> None:
@@ -309,61 +311,6 @@ def _start_result(item: WorkItem) -> Result:
     if isinstance(item, Unrecognised):
         return Result("deferred")
     return Result("deferred", bucket=item.bucket, key=item.key, version_id=item.version_id)
-
-
-def identify(upload: Upload, obj: StoredObject) -> UploadIdentity:
-    """The identity of this upload; if its event has no time, with the time of the object."""
-    return UploadIdentity(
-        bucket=obj.bucket,
-        key=obj.key,
-        version_id=upload.version_id or obj.version_id,
-        sequencer=upload.sequencer,
-        time=upload.event_time if upload.event_time and is_time(upload.event_time) else obj.last_modified,
-        etag=upload.etag or obj.etag,
-    )
-
-
-def identify_removal(removal: Removal) -> UploadIdentity:
-    """The identity of this removal. Raises Rejected `event.unrecognised` if its event has no time to order it by."""
-    moment = removal.event_time
-    if moment is None or not is_time(moment):
-        raise Rejected("event.unrecognised", "The event does not say when the object was deleted.")
-    return UploadIdentity(
-        removal.bucket, removal.key, removal.version_id, removal.sequencer, moment, etag="", is_removal=True
-    )
-
-
-def find_size_limit(settings: Settings) -> int:
-    """The largest source, in bytes: the smaller of the setting and what the function's memory has room for."""
-    return min(settings.max_source_bytes, limit_source(settings.picture.function_memory))
-
-
-def check_readable(obj: StoredObject, settings: Settings) -> None:
-    """Raises Rejected `object.too-large`, `object.empty`, `object.archived`."""
-    if obj.size > settings.max_source_bytes:
-        limit = settings.max_source_bytes
-        raise Rejected("object.too-large", f"The object has {obj.size} bytes; IMAGE_MAX_SOURCE_BYTES is {limit}.")
-    if obj.size > (limit := limit_source(settings.picture.function_memory)):
-        raise Rejected(
-            "object.too-large", f"The object has {obj.size} bytes; the function's memory has room for {limit}."
-        )
-    if obj.size == 0:
-        raise Rejected("object.empty", "The object has no bytes.")
-    if obj.archived:
-        raise Rejected("object.archived", ARCHIVED)
-
-
-def choose_picture_settings(target: Target, settings: Settings) -> PictureSettings:
-    """The settings for this entity type, kept within the bounds that SuperOffice sets for products."""
-    default = settings.picture.max_width, settings.picture.max_height
-    bounds = settings.image_bounds.get(target.entity_type, default)
-    most = _PRODUCT_BOUND if target.entity_type == "product" else max(bounds)
-    return replace(settings.picture, max_width=min(bounds[0], most), max_height=min(bounds[1], most))
-
-
-def _describe(settings: PictureSettings) -> str:
-    fit = f"{settings.fit} {settings.crop}" if (settings.fit, settings.crop) == ("cover", "attention") else settings.fit
-    return f"{settings.max_width}x{settings.max_height} {fit} q{settings.jpeg_quality}"
 
 
 def _make_picture(preparation: Preparation, settings: PictureSettings, attempt: UploadAttempt) -> Picture:

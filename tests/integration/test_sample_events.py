@@ -19,6 +19,7 @@ OBJECTS = {  # key: the samples' version id, and for whom it is
 }
 OUTCOMES = {
     "eventbridge-object-created": ["stored"],
+    "eventbridge-object-deleted": ["ignored"],
     "s3-batch-1.0": ["Succeeded"],
     "s3-batch-2.0": ["Succeeded"],
     "s3-object-removed": ["ignored"],
@@ -49,7 +50,7 @@ def test_a_sample_with_its_object_in_the_bucket_works(stack: MotoStack, name: st
     assert bool(targets) == ("test-event" not in name)
     for target in targets:
         entity_type, entity_id = target.split("#")
-        is_expected = name != "s3-object-removed"
+        is_expected = name not in {"s3-object-removed", "eventbridge-object-deleted"}
         assert (stack.superoffice.picture(entity_type, int(entity_id)) is not None) == is_expected
     assert stack.dead_letters() == []
 

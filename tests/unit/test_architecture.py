@@ -15,7 +15,7 @@ LAYERS: tuple[set[str], ...] = (
     {"app"},
     {"worker", "predict"},
     {"ingest", "report"},
-    {"attempt", "ownership"},
+    {"attempt", "checks", "ownership"},
     {"events", "picture", "ledger"},
     {"superoffice"},
     {"aws"},

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from image_ingest.ingest import choose_picture_settings
+from image_ingest.checks import choose_picture_settings
 from image_ingest.settings import InvalidSettings, Settings
 from image_ingest.target import EntityType, Target
 

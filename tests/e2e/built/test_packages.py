@@ -17,7 +17,7 @@ from tests.lambda_runtime.build_artifacts import build_directly, digests, files
 
 MIB = 2**20
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}
-SERVICES = {"dynamodb", "s3", "secretsmanager", "sqs"}
+SERVICES = {"dynamodb", "events", "s3", "secretsmanager", "sqs"}
 UNCHECKED_HASH = 1  # PEP 552: the flags after the magic number
 
 

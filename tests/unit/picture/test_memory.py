@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from image_ingest.aws import StoredObject
+from image_ingest.checks import check_readable
 from image_ingest.errors import Rejected
-from image_ingest.ingest import check_readable
 from image_ingest.settings import Settings
 from tests import ROOT
 from tests.pictures.makers import encoded

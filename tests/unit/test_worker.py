@@ -1,0 +1,42 @@
+"""The composition root: what is missing is named at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from image_ingest.settings import InvalidSettings
+from image_ingest.worker import build_worker
+
+AWS = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+VALID = {"SUPEROFFICE_SECRET_ID": "s", "LEDGER_TABLE_NAME": "t", "DEAD_LETTER_QUEUE_URL": "https://sqs/q"}
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No region and no credentials, wherever boto3 looks for them."""
+    for name in AWS:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
+
+
+def test_everything_that_is_missing_is_named_in_one_message(nothing_set: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidSettings) as invalid:
+        build_worker({"IMAGE_FIT": "stretch"})
+    for name in (*VALID, "IMAGE_FIT", "AWS_REGION", "AWS credentials"):
+        assert name in str(invalid.value)
+
+
+def test_a_missing_region_alone_is_named(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("AWS_ACCESS_KEY_ID", "a")
+    nothing_set.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    with pytest.raises(InvalidSettings, match=r"^Invalid settings: AWS_REGION is required\.$"):
+        build_worker(VALID)
+
+
+def test_missing_credentials_alone_are_named(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    with pytest.raises(InvalidSettings, match=r"^Invalid settings: AWS credentials are required\.$"):
+        build_worker(VALID)
