@@ -13,10 +13,11 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-from image_ingest.picture import identify_format, pipeline, stop
+from image_ingest.picture import identify_format, pipeline
 from image_ingest.picture.formats import import_decoder, open_image
 from image_ingest.picture.geometry import PHOTO_MARGIN, plan_resize, reduce_decoding
 from image_ingest.picture.limits import estimate_memory
+from image_ingest.picture.preparation import DECODER
 from image_ingest.settings import PictureSettings
 
 SETTINGS = PictureSettings(max_width=512, max_height=512)
@@ -37,10 +38,21 @@ def peak(work: Callable[[], object]) -> int:
 
 
 def computed() -> float:
-    """Seconds of computing by this process and its ended children so far."""
-    stop()  # whose usage counts once it is waited for
+    """Seconds of computing so far by this process, its fork server, and the children of both that have ended."""
+    DECODER.wait(0)  # the server answers when it has waited for the children that were killed
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + sum(map(_read_computing, _find_children()))
+
+
+def _find_children() -> list[Path]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [Path("/proc", child) for task in tasks for child in task.read_text(encoding="ascii").split()]
+
+
+def _read_computing(process: Path) -> float:
+    """Seconds of the process and of the children that it has waited for (proc(5): stat, 14 to 17)."""
+    fields = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def convert(path: Path) -> None:

@@ -38,7 +38,7 @@ from image_ingest.picture.fork_server import (
     WAIT,
 )
 
-Cause = Literal["memory", "cpu", "stalled", "forbidden", "crashed", "no-process"]
+Cause = Literal["memory", "cpu", "stalled", "forbidden", "unfit-filter", "crashed", "no-process"]
 
 _CHUNK = 1 << 20
 _ANSWERS_WITHIN = 20.0  # seconds; one that takes longer is replaced

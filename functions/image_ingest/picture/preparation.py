@@ -23,11 +23,34 @@ from image_ingest.picture.memory import leave_memory
 from image_ingest.picture.picture import Picture
 from image_ingest.settings import PictureSettings
 
-CPU_SECONDS = 4  # twice what the largest accepted pictures take; a stall ends here
-WALL_SECONDS = 20.0  # the same for a worker with a small share of a core
+CPU_SECONDS = {"HEIF": 12, "AVIF": 8, "GIF": 8, "PNG": 6, "TIFF": 6, "JPEG": 4, "WEBP": 4, "BMP": 4}
+# Twice what the largest accepted pictures take on the machine of the bench; a stall ends here.
+WALL_SECONDS = 40.0  # the same for a worker with a small share of a core
 _REFUSALS = ("image.unsupported-format", "image.unreadable", "image.too-many-pixels", "worker.failed")
 _MAGIC = {"image/jpeg": b"\xff\xd8\xff\xe0", "image/png": b"\x89PNG"}
-_SMALLEST_PICTURE = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")  # a GIF of one white pixel
+_FUNCTION_FAILURES: dict[str, str] = {
+    "no-process": "The process that decodes pictures did not start.",
+    "unfit-filter": (
+        "The filter of system calls ends the decoding of a sound picture too, so it does not fit this runtime."
+    ),
+}
+_TOO_MUCH: dict[str, str] = {
+    "memory": "Decoding the picture took more memory than the function has.",
+    "cpu": "Decoding the picture took more computing than the largest pictures need.",
+    "stalled": "Decoding the picture took more time than the largest pictures need.",
+}
+_HARM: dict[str, str] = {
+    "forbidden": (
+        "The picture made its decoder attempt a system call that no decoding needs, so it is hostile."
+        " The attempt was stopped."
+    ),
+    "crashed": "The picture crashed its decoder, so it is damaged or hostile.",
+}
+_OWN_PICTURE = base64.b64decode(  # a grey JPEG of 16 x 16 pixels
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCN"
+    "l4x9lnN+gXz/wAALCAAQABABAREA/8QAFgABAQEAAAAAAAAAAAAAAAAAAAUG/8QAFhAAAwAAAAAAAAAAAAAAAAAAABVi/9oACAEBAAA/AIqu"
+    "Qrk2iyQsk//Z"
+)
 DECODER = ForkServer("image_ingest.picture.decoder")
 
 
@@ -36,6 +59,7 @@ class Preparation:
 
     def __init__(self, server: ForkServer = DECODER) -> None:
         """`server` provides the process. Raises Deferred `worker.failed`."""
+        self._server = server
         with _translate_child_failure():
             self._isolation = Isolation(server)
         self.file: BufferedRandom = self._isolation.file
@@ -66,14 +90,13 @@ class Preparation:
         Deferred `worker.out-of-time` when the deadline ended the decoding, `worker.failed`.
         """
         seconds = deadline.bound(WALL_SECONDS)
-        size = self.file.seek(0, os.SEEK_END)
-        self.file.seek(0)
-        source_format = identify_format(self.file.read(HEAD_BYTES))
-        memory = leave_memory(settings.function_memory, size)
-        order = {"source_format": source_format, "memory": memory, "settings": asdict(settings)}
-        limits = Limits(memory=memory, cpu_seconds=CPU_SECONDS, wall_seconds=seconds)
         with _translate_child_failure(out_of_time=seconds < WALL_SECONDS):
-            return _read_answer(self._isolation.run(json.dumps(order).encode(), limits), settings)
+            try:
+                return _decode(self._isolation, settings, seconds)
+            except ChildDied as death:
+                if death.cause == "forbidden" and probe_decoder(deadline, self._server) is None:
+                    raise ChildDied("unfit-filter") from None
+                raise
 
 
 def prepare(source: bytes, settings: PictureSettings, deadline: Deadline, server: ForkServer = DECODER) -> Picture:
@@ -85,10 +108,11 @@ def prepare(source: bytes, settings: PictureSettings, deadline: Deadline, server
 
 def probe_decoder(deadline: Deadline, server: ForkServer = DECODER) -> bool | None:
     """Decodes a picture of its own: whether the kernel confined the process, None if it did not decode the picture."""
-    with suppress(IngestError), closing(Preparation(server)) as preparation:
-        preparation.file.write(_SMALLEST_PICTURE)
-        preparation.make_picture(PictureSettings(), deadline)
-        return preparation.is_confined
+    settings = PictureSettings(max_width=8, max_height=8)
+    with suppress(IngestError, ChildDied), closing(Isolation(server)) as isolation:
+        isolation.file.write(_OWN_PICTURE)
+        _decode(isolation, settings, deadline.bound(WALL_SECONDS))
+        return isolation.is_confined
     return None
 
 
@@ -103,6 +127,17 @@ def stop() -> None:
     DECODER.stop()
 
 
+def _decode(isolation: Isolation, settings: PictureSettings, seconds: float) -> Picture:
+    """The picture in the isolation's file. Raises Rejected, Deferred, ChildDied."""
+    size = isolation.file.seek(0, os.SEEK_END)
+    isolation.file.seek(0)
+    source_format = identify_format(isolation.file.read(HEAD_BYTES))
+    memory = leave_memory(settings.function_memory, size)
+    order = {"source_format": source_format, "memory": memory, "settings": asdict(settings)}
+    limits = Limits(memory=memory, cpu_seconds=CPU_SECONDS[source_format], wall_seconds=seconds)
+    return _read_answer(isolation.run(json.dumps(order).encode(), limits), settings)
+
+
 @contextmanager
 def _translate_child_failure(*, out_of_time: bool = False) -> Iterator[None]:
     """Raises a ChildDied as the refusal or deferral that it means."""
@@ -113,21 +148,13 @@ def _translate_child_failure(*, out_of_time: bool = False) -> Iterator[None]:
 
 
 def _explain_death(death: ChildDied, *, out_of_time: bool) -> Rejected | Deferred:
-    if death.cause == "no-process":
-        return Deferred("worker.failed", "The process that decodes pictures did not start.")
     if death.cause == "stalled" and out_of_time:
         return Deferred("worker.out-of-time", "The worker's time ran out while the picture was being decoded.")
-    if death.cause == "forbidden":
-        return Rejected(
-            "image.unreadable",
-            "The picture made its decoder attempt a system call that no decoding needs, so it is hostile."
-            " The attempt was stopped.",
-        )
-    if death.cause == "memory":
-        return Rejected("image.too-many-pixels", "Decoding the picture took more memory than the function has.")
-    if death.cause in ("cpu", "stalled"):
-        return Rejected("image.too-many-pixels", f"Decoding the picture took more than {CPU_SECONDS} s of computing.")
-    return Rejected("image.unreadable", "The picture crashed its decoder, so it is damaged or hostile.")
+    if death.cause in _FUNCTION_FAILURES:
+        return Deferred("worker.failed", _FUNCTION_FAILURES[death.cause])
+    if death.cause in _TOO_MUCH:
+        return Rejected("image.too-many-pixels", _TOO_MUCH[death.cause])
+    return Rejected("image.unreadable", _HARM[death.cause])
 
 
 def _read_answer(answer: bytes, settings: PictureSettings) -> Picture:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from image_ingest.deadline import Deadline
-from image_ingest.errors import Rejected
+from image_ingest.errors import Deferred, Rejected
 from image_ingest.picture import Preparation, prepare, probe_decoder
 from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
 from image_ingest.settings import PictureSettings
@@ -89,6 +89,15 @@ def test_where_the_kernel_refuses_the_filter_pictures_are_stored_all_the_same() 
             confined.append(preparation.is_confined)
         decoder.stop()
     assert confined == [False, True]
+
+
+def test_a_filter_that_fits_no_picture_blames_none() -> None:
+    server = ForkServer("tests.pictures.unfit")
+    with pytest.raises(Deferred, match="does not fit") as deferral:
+        prepare(SOURCES["JPEG"], PictureSettings(), Deadline(30), server)
+    assert deferral.value.code == "worker.failed"
+    assert probe_decoder(Deadline(30), server) is None
+    server.stop()
 
 
 @pytest.mark.parametrize(

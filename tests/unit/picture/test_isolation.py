@@ -242,7 +242,7 @@ def test_it_works_among_threads_without_a_warning() -> None:
 def test_a_picture_that_kills_its_decoder_is_rejected_and_the_next_is_stored(
     hostile: ForkServer, harm: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation_module, "CPU_SECONDS", 1)
+    monkeypatch.setitem(preparation_module.CPU_SECONDS, "PNG", 1)
     settings = PictureSettings(function_memory=192 * 2**20)
     with pytest.raises(Rejected) as refusal:
         prepare(with_order(SOURCE, harm), settings, Deadline(30), hostile)

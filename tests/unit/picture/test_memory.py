@@ -102,6 +102,7 @@ def test_the_whole_corpus_stays_within_the_functions_memory_and_five_seconds(meb
     script = """if True:
         import json, resource, sys
         from image_ingest.errors import Rejected
+        from image_ingest.picture import stop
         from image_ingest.settings import PictureSettings
         from tests.pictures.corpus import CORPUS
         from tests.pictures.checks import prepared
@@ -116,6 +117,7 @@ def test_the_whole_corpus_stays_within_the_functions_memory_and_five_seconds(meb
             except Rejected:
                 pass
             taken[sample.name] = computed() - before
+        stop()
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         json.dump({"memory": memory, "seconds": taken}, sys.stdout)
     """
