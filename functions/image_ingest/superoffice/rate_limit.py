@@ -2,7 +2,7 @@
 
 The item holds the next free slot, the time at which the next call may start. A call takes a slot with one conditional
 write, waits for it and starts. Slots are a gap of slightly more than 1 / rate apart. If nobody else calls, the slot is
-now. A call that misses its slot takes a new one, which is longer by as much as the call was late.
+now. A call that misses its slot takes a new one. After a second miss that is longer by as much as the call was late.
 
 All times are seconds of the item's time, which is the fastest clock among those that write the item: each write leaves
 the writer's time in the item, and whoever reads a later time than its own adopts it. A clock that is wrong by minutes
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred
@@ -98,7 +99,7 @@ class RateLimit:
         Raises Deferred `worker.out-of-time` if no slot is free before the deadline, and the code of the response that
         asked for no calls (`superoffice.rate-limited`, `superoffice.unavailable`) while that is in force.
         """
-        while True:
+        for misses in count():
             self.check_block()
             deadline.bound(_LEAST_FOR_A_CALL)
             prepare(0)
@@ -110,7 +111,7 @@ class RateLimit:
                 self._slack = slack / 2 if slack > _LEAST_SLACK else 0.0
                 self.check_block()
                 return
-            self._slack = min(late, _LONGEST_SLACK)
+            self._slack = min(late, _LONGEST_SLACK) if misses or slack else 0.0
 
     def _wait(self, slot: float, prepare: Callable[[float], None]) -> None:
         wait = slot - self._now()

@@ -312,7 +312,7 @@ def test_a_call_that_misses_its_slot_takes_a_new_one() -> None:
     setup = Setup(late=0.11)
     limit = setup.limit(rate=5)
     limit.await_slot(setup.deadline())
-    assert len(setup.slept) == 2
+    assert len(setup.slept) == 3  # the third slot was longer
     setup.late = 0.0
     setup.slept.clear()
     limit.await_slot(setup.deadline())
