@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from image_ingest.errors import CATALOGUE
+from image_ingest.target import ENTITY_TYPES
 from image_ingest.upload import Removal, Upload
 from sandbox.aws import LogLine, QueuedMessage
 
@@ -19,7 +20,7 @@ TRACKED = 5000  # uploads; older ones are only counted
 SILENCE = 125.0  # seconds without a log line after which a worker must have crashed: Lambda ends it after 120
 _MESSAGES = 4 * TRACKED  # an upload has a message for each time that it is sent
 _PUTS = 8  # for each target
-_IMAGE_CALL = re.compile(r"/v1/(person|project|contact|product)/(\d+)/image$", re.IGNORECASE)
+_IMAGE_CALL = re.compile(rf"/v1/({'|'.join(ENTITY_TYPES)})/(\d+)/image$", re.IGNORECASE)
 _MOVING = ("queued", "working", "crashed", "deferred")
 _NOTHING_TO_DO = ("stored", "unchanged", "duplicate", "superseded", "removed", "kept")
 
