@@ -28,7 +28,7 @@ class QueuedMessage:
     id: str
     body: str
     receives: int
-    visible_at: int
+    visible_at: float
     visible: bool
     attributes: Mapping[str, str]
 
@@ -113,6 +113,13 @@ class Monitor:
     def view_dead_letters(self) -> QueueView:
         """The dead-letter queue."""
         return self._view_queue("DeadLetterQueueUrl")
+
+    def read_visibility_timeout(self) -> float:
+        """Seconds for which the ingest queue hides a message that a worker has received."""
+        answer = self._stack.aws.client("sqs").get_queue_attributes(
+            QueueUrl=self._stack.outputs["IngestQueueUrl"], AttributeNames=["VisibilityTimeout"]
+        )
+        return float(answer["Attributes"]["VisibilityTimeout"])
 
     def read_dead_letter_codes(self) -> dict[str | None, str]:
         """The error code of each dead letter, by its object's key; None if the message is not about an object."""

@@ -58,7 +58,7 @@ def _list_messages(messages: Iterable[Mapping[str, Any]], now: float) -> list[Ma
             "id": message["id"],
             "body": message["body"],
             "receives": message.get("receive_count", 0),
-            "visible_at": int(message["visible_at"]),
+            "visible_at": message["visible_at"],
             "visible": message["visible_at"] <= now,
             "attributes": {
                 name: str(value.get("StringValue", ""))

@@ -44,7 +44,7 @@ class Observer:
         self._superoffice = superoffice
         self._faults = faults
         self._actions = actions
-        self._tracker = UploadTracker()
+        self._tracker = UploadTracker(monitor.read_visibility_timeout())
         self._changed = threading.Condition()
         self._document = ""
         self._number = 0

@@ -54,9 +54,11 @@ class _TrackedUpload:
 
 
 class UploadTracker:
-    """The newest uploads, and how many there were in all."""
+    """The newest uploads, and how many there were in all. `visibility`: seconds that a received message is hidden."""
 
-    def __init__(self) -> None:
+    def __init__(self, visibility: float) -> None:
+        self._visibility = visibility
+        self._observed_at = 0.0
         self._uploads: dict[str, _TrackedUpload] = {}
         self._waiting: Mapping[str, list[QueuedMessage]] = {}
         self._puts: dict[str, deque[ImagePut]] = {}
@@ -89,6 +91,7 @@ class UploadTracker:
         _forget_oldest(self._taken, _MESSAGES)
         _forget_oldest(self._puts, TRACKED)
         _forget_oldest(self._uploads, TRACKED)
+        self._observed_at = now
 
     def describe_uploads(self, now: float) -> list[dict[str, Any]]:
         """The newest uploads, the newest first: state, its meaning, and the time of each stage."""
@@ -138,7 +141,11 @@ class UploadTracker:
             upload.messages.add(message.id)
             upload.queued_at, upload.taken_at = (now if upload.queued_at else upload.put_at), None
         if message.receives and (message.id, message.receives) not in self._taken:
-            self._taken[message.id, message.receives] = upload.taken_at = now
+            self._taken[message.id, message.receives] = upload.taken_at = self._find_taken(message, now)
+
+    def _find_taken(self, message: QueuedMessage, now: float) -> float:
+        """When a worker received the message, which may have been postponed since."""
+        return min(now, max(self._observed_at, message.visible_at - self._visibility))
 
     def _add_line(self, line: LogLine) -> None:
         self._lines_of[line.message_id] = self._lines_of.get(line.message_id, 0) + 1

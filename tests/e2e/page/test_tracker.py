@@ -11,6 +11,7 @@ from sandbox.page.folder import plan_folder
 from sandbox.page.tracker import SHOWN, SILENCE, TRACKED, ImagePut, UploadTracker, parse_target
 
 NOW = 1_000_000.0
+VISIBILITY = 720.0
 BODY = format_notification(Upload("bucket", "ada.jpg", "v1", event_time="1970-01-12T13:46:39.000Z"))
 
 
@@ -28,7 +29,7 @@ def told(tracker: UploadTracker, now: float = NOW) -> dict[str, Any]:
 
 
 def test_an_upload_goes_from_the_queue_through_the_function_to_superoffice_and_the_ledger() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     tracker.observe([message(0, visible=True)], [], [], NOW)
     assert told(tracker)["state"] == "queued"
     tracker.observe([message(1)], [], [], NOW + 1)
@@ -46,7 +47,7 @@ def test_an_upload_goes_from_the_queue_through_the_function_to_superoffice_and_t
 
 
 def test_a_deferred_upload_waits_until_its_message_is_visible_and_is_then_worked_on_again() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     deferral = line("deferred", NOW, code="superoffice.unavailable")
     tracker.observe([message(1, back_in=30)], [deferral], [], NOW)
     assert (told(tracker)["state"], told(tracker)["next_attempt"]) == ("deferred", NOW + 30)
@@ -57,7 +58,7 @@ def test_a_deferred_upload_waits_until_its_message_is_visible_and_is_then_worked
 
 
 def test_a_copy_that_is_stored_settles_the_upload_while_its_message_still_waits() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     tracker.observe([message(1, back_in=30)], [line("deferred", NOW, code="target.busy")], [], NOW)
     tracker.observe([message(1), message(1, name="m2")], [], [], NOW + 1)
     assert told(tracker)["state"] == "working"
@@ -66,8 +67,23 @@ def test_a_copy_that_is_stored_settles_the_upload_while_its_message_still_waits(
     assert tracker.is_done("v1")
 
 
+def test_a_worker_that_was_killed_before_its_message_was_seen_is_dead_too() -> None:
+    tracker = UploadTracker(VISIBILITY)
+    tracker.observe([message(0, visible=True)], [], [], NOW)
+    tracker.killed_at = NOW + 2
+    tracker.observe([message(1, back_in=721)], [], [], NOW + 3)
+    assert told(tracker, NOW + 3)["state"] == "crashed", "received at NOW + 1"
+
+
+def test_a_postponed_message_is_not_taken_for_a_crash_before_its_log_line_arrives() -> None:
+    tracker = UploadTracker(VISIBILITY)
+    tracker.observe([message(0, visible=True)], [], [], NOW)
+    tracker.observe([message(1, back_in=30)], [], [], NOW + 1)
+    assert told(tracker, NOW + 1)["state"] == "working"
+
+
 def test_a_message_that_is_about_to_be_deleted_does_not_wait() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     tracker.observe([message(1)], [line("stored", NOW)], [], NOW)
     assert tracker.is_finished(message(1))
     tracker.observe([message(1, name="m2")], [line("deferred", NOW, name="m2", code="target.busy")], [], NOW)
@@ -75,18 +91,18 @@ def test_a_message_that_is_about_to_be_deleted_does_not_wait() -> None:
 
 
 def test_a_worker_is_dead_when_it_was_killed_or_was_silent_for_longer_than_lambda_lets_it_live() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     tracker.observe([message(1)], [], [], NOW)
     assert told(tracker, NOW + SILENCE)["state"] == "working"
     assert told(tracker, NOW + SILENCE + 1)["state"] == "crashed"
     tracker.killed_at = NOW + 1
     assert told(tracker, NOW + 1)["state"] == "crashed"
-    tracker.observe([message(2)], [], [], NOW + 720)
+    tracker.observe([message(2, back_in=1440)], [], [], NOW + 720)
     assert told(tracker, NOW + 721)["state"] == "working", "the next worker lives"
 
 
 def test_memory_and_document_stay_small_with_many_uploads() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     for number in range(TRACKED + 2000):
         ended = LogLine(NOW + number, f"m{number}", "stored", f"{number}.jpg", f"v{number}", "person#1", None, 1, 500)
         tracker.observe([], [ended], [ImagePut(NOW + number, f"person#{number}")], NOW + number)
@@ -100,14 +116,14 @@ def test_memory_and_document_stay_small_with_many_uploads() -> None:
 
 
 def test_a_replay_changes_the_count_of_outcomes() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     tracker.observe([], [line("rejected", NOW, code="image.unreadable")], [], NOW)
     tracker.observe([], [line("stored", NOW + 1, name="m2")], [], NOW + 1)
     assert tracker.count_outcomes() == {"rejected": 0, "stored": 1, "total": 1}
 
 
 def test_a_target_is_not_called_missing_before_anything_is_known_about_it() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     tracker.observe([message(0, visible=True)], [], [], NOW)
     assert not told(tracker)["target_known"]
     tracker.observe([], [line("stored", NOW)], [], NOW)
@@ -115,7 +131,7 @@ def test_a_target_is_not_called_missing_before_anything_is_known_about_it() -> N
 
 
 def test_a_removal_is_shown_with_its_call() -> None:
-    tracker = UploadTracker()
+    tracker = UploadTracker(VISIBILITY)
     body = format_notification(Removal("bucket", "ada.jpg", "marker", event_time="1970-01-12T13:46:39.000Z"))
     tracker.observe([QueuedMessage("m1", body, 1, int(NOW) + 720, False, {})], [], [], NOW)
     assert (told(tracker)["state"], told(tracker)["is_removal"]) == ("working", True)
