@@ -25,7 +25,7 @@ def demo(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[s
         **{name: value for name, value in os.environ.items() if name not in {"PHOTO", "AUTH"}},
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'functions'}",
         "TMPDIR": str(folder / "tmp"),
-        "HTTP_PROXY": "http://127.0.0.1:9",  # a visitor's settings that must not matter
+        "HTTP_PROXY": "http://127.0.0.1:9",  # a visitor's settings that must have no effect
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "AWS_PROFILE": "nobody",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -100,7 +100,7 @@ def test_however_it_is_stopped_it_leaves_no_process_and_no_file(tmp_path: Path, 
 
 
 def wait_until_gone(folder: Path) -> None:
-    """A killed demo cannot clean up; its guard notices and does."""
+    """A killed demo cannot clean up; its guard does it."""
     end = time.monotonic() + 20
     while (processes_of(folder) or any((folder / "tmp").iterdir())) and time.monotonic() < end:
         time.sleep(0.1)

@@ -21,7 +21,7 @@ DENIED = {"AccessDenied", "AccessDeniedException"}
 
 
 def essence() -> list[Sample]:
-    """One upload that is stored and one that is refused: together they need every grant of the demo."""
+    """One upload that is stored and one that is rejected: together they need every grant of the demo."""
     return [photo for photo in make_album() if photo.name in {STORED, REFUSED} and not photo.repeats]
 
 
@@ -40,7 +40,7 @@ DEAD_LETTER = "Action: sqs:SendMessage\n                Resource: !GetAtt DeadLe
     ],
     ids=["object", "version", "ledger read", "ledger write", "secret", "dead letter"],
 )
-def test_without_a_grant_the_demo_turns_red(
+def test_without_a_grant_the_demo_fails(
     aws: EmbeddedAws, superoffice: StandIn, grant: str, instead: str, fails: set[str]
 ) -> None:
     stack = deploy(aws, superoffice, template_without(grant, instead))
@@ -76,7 +76,7 @@ def test_the_template_without_its_queue_policy_is_not_deployed(aws: EmbeddedAws,
         deploy(aws, superoffice, template_without("Principal: { Service: s3.amazonaws.com }", "Principal: { AWS: s3 }"))
 
 
-def test_without_its_queue_policy_the_demo_turns_red(aws: EmbeddedAws, superoffice: StandIn) -> None:
+def test_without_its_queue_policy_the_demo_fails(aws: EmbeddedAws, superoffice: StandIn) -> None:
     stack = deploy(aws, superoffice)
     aws.client("sqs").set_queue_attributes(QueueUrl=stack.outputs["IngestQueueUrl"], Attributes={"Policy": ""})
     settled = send_samples(stack, essence(), lambda _: None, patience=5)

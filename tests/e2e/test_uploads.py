@@ -16,8 +16,8 @@ from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import deploy
 
 
-def quietly(_: SampleResult) -> None:
-    """Nobody watches."""
+def ignore_result(_: SampleResult) -> None:
+    """Results are read from the return value."""
 
 
 def shown(superoffice: StandIn, entity_type: str, index: int = -1) -> Image.Image:
@@ -30,9 +30,9 @@ def colour(picture: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
     return value
 
 
-def test_every_picture_of_the_album_arrives_as_it_should(aws: EmbeddedAws, superoffice: StandIn) -> None:
+def test_every_picture_of_the_album_arrives_correctly(aws: EmbeddedAws, superoffice: StandIn) -> None:
     stack = deploy(aws, superoffice)
-    settled = send_samples(stack, make_album(), quietly)
+    settled = send_samples(stack, make_album(), ignore_result)
     assert find_mismatches(stack, superoffice, settled) == {}
 
     with shown(superoffice, "person", 0) as photo:  # was stored sideways
@@ -60,8 +60,10 @@ def test_the_function_decodes_with_the_layer_s_pillow(aws: EmbeddedAws, superoff
     s3.put_object(**layer, Body=layer_that_fails())
     second = deploy(aws, superoffice)
     s3.put_object(**layer, Body=sound)
-    assert [result.outcome for result in send_samples(first, uploads("logo.png"), quietly)] == ["stored"]
-    assert [result.outcome for result in send_samples(second, uploads("logo.png"), quietly, patience=5)] != ["stored"]
+    assert [result.outcome for result in send_samples(first, uploads("logo.png"), ignore_result)] == ["stored"]
+    assert [result.outcome for result in send_samples(second, uploads("logo.png"), ignore_result, patience=5)] != [
+        "stored"
+    ]
 
 
 def layer_that_fails() -> bytes:
@@ -74,10 +76,10 @@ def layer_that_fails() -> bytes:
 def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, superoffice: StandIn) -> None:
     stack = deploy(aws, superoffice)
     before, during = uploads("logo.png"), uploads("office.tif", "mug.webp", "ada.jpg")
-    assert [result.outcome for result in send_samples(stack, before, quietly)] == ["stored"]
+    assert [result.outcome for result in send_samples(stack, before, ignore_result)] == ["stored"]
     superoffice.down()
 
-    deferred = send_samples(stack, during, quietly)
+    deferred = send_samples(stack, during, ignore_result)
     assert {result.result for result in deferred} == {"superoffice.unavailable"}
     for result in deferred:
         assert result.sample.target is not None

@@ -1,4 +1,4 @@
-"""`python -m sandbox` as its visitors start it."""
+"""`python -m sandbox`, started as a visitor starts it."""
 
 from __future__ import annotations
 

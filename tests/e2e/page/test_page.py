@@ -75,11 +75,11 @@ def test_the_album_looks_right_in_both_themes_and_on_a_phone(browser: Browser, u
             keep_screenshot(page, theme, tmp_path)
     with visit(browser, url, width=360) as page:
         expect(card_of(page, "product 1").locator(".frame img")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") == 360, "nothing reaches over a phone's edge"
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, "nothing is wider than a phone"
 
 
-# SuperOffice has a picture a moment before the worker's log tells which upload it came from; here, until release().
-_HOLD_OUTCOMES_BACK = """{
+# SuperOffice has a picture a moment before the log names its upload. Here that moment lasts until release().
+_DELAY_OUTCOMES = """{
   const parse = JSON.parse, Source = EventSource;
   let held = true, latest;
   window.EventSource = class extends Source {
@@ -134,7 +134,7 @@ def test_before_and_after_opens_on_a_card_and_closes_by_the_keyboard(page: Page,
 
 
 def test_before_and_after_opened_early_is_filled_in_when_the_outcome_arrives(page: Page, tmp_path: Path) -> None:
-    page.add_init_script(_HOLD_OUTCOMES_BACK)
+    page.add_init_script(_DELAY_OUTCOMES)
     page.reload()
     choose_record(page, "product", "44")
     drop(page, dropzone(page), [photo(tmp_path, "early.png", "teal")])
@@ -164,7 +164,7 @@ def test_a_refused_file_is_a_dead_letter_that_can_be_replayed(page: Page, tmp_pa
     expect(page.get_by_role("row", name="person#43")).to_contain_text("rejected")
 
 
-def test_an_outage_is_ridden_out(page: Page, tmp_path: Path) -> None:
+def test_uploads_recover_from_an_outage(page: Page, tmp_path: Path) -> None:
     switch(page, "SuperOffice is down").check()
     choose_record(page, "project", "44")
     drop(page, dropzone(page), [photo(tmp_path, "plan.png")])
@@ -181,7 +181,7 @@ def test_an_outage_is_ridden_out(page: Page, tmp_path: Path) -> None:
     expect(waiting.filter(has_text="plan.png")).to_contain_text("ends as a duplicate")
 
 
-def test_a_killed_worker_loses_nothing(page: Page, tmp_path: Path) -> None:
+def test_no_upload_is_lost_with_a_killed_worker(page: Page, tmp_path: Path) -> None:
     switch(page, "Kill the worker").check()
     choose_record(page, "person", "45")
     drop(page, dropzone(page), [photo(tmp_path, "hit.png")])
@@ -195,7 +195,7 @@ def test_a_killed_worker_loses_nothing(page: Page, tmp_path: Path) -> None:
     expect(upload_of(page, "next.png")).to_contain_text("target.busy")
 
 
-def test_a_folder_s_spreadsheet_says_whose_the_files_are(page: Page, tmp_path: Path) -> None:
+def test_a_folder_s_spreadsheet_assigns_its_pictures_to_records(page: Page, tmp_path: Path) -> None:
     photo(tmp_path, "staff/faces/Åsa.png", "gold")
     photo(tmp_path, "staff/logo.png", "black")
     (tmp_path / "staff/people.csv").write_text(
@@ -254,7 +254,7 @@ def test_other_sites_are_refused(url: str, method: str, path: str, headers: dict
         assert answer.status_code == 403
 
 
-def test_nothing_but_the_page_s_own_files_is_let_in(url: str) -> None:
+def test_the_page_loads_its_own_files_only(url: str) -> None:
     with requests.get(url, timeout=10) as answer:
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -274,7 +274,7 @@ def test_nothing_but_the_page_s_own_files_is_let_in(url: str) -> None:
         ("/dead-letters/nobody/replay", 400),
     ],
 )
-def test_what_cannot_be_done_is_said(url: str, path: str, status: int) -> None:
+def test_impossible_requests_name_the_problem(url: str, path: str, status: int) -> None:
     with requests.post(url + path, headers={"Origin": url}, data=b"x", timeout=10) as answer:
         assert answer.status_code == status
         assert answer.json()["problem"]
