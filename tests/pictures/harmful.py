@@ -28,6 +28,12 @@ def _png_bomb(side: int, colour: int) -> bytes:
     return png(header(side, side, 8, colour), (row for _ in range(side)))
 
 
+def _without_palette(instead: bytes) -> bytes:
+    data = encoded(scene().quantize(4), "PNG")
+    at = data.index(b"PLTE") - 4
+    return data[:at] + instead + data[at + 12 + struct.unpack_from(">I", data, at)[0] :]
+
+
 def _gif(width: int, height: int, frame: tuple[int, int, int, int], codes: bytes = b"\x02\x4c\x01\0") -> bytes:
     screen = struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes((255, 0, 0, 0, 0, 255))
     return b"GIF89a" + screen + b"\x2c" + struct.pack("<4HB", *frame, 0) + b"\x02" + codes + b"\x3b"
@@ -129,6 +135,8 @@ HARMFUL: tuple[Sample, ...] = (
     odd("png-no-size", lambda: header(0, 9, 8, 2) + chunk(b"IDAT", bytes(9)) + chunk(b"IEND"), UNREADABLE),
     odd("png-bomb-grey", lambda: _png_bomb(9_000, 0), JPEG),
     odd("png-bomb-over-the-limit", lambda: _png_bomb(10_001, 0), TOO_MANY),
+    odd("png-no-palette", lambda: _without_palette(b""), UNREADABLE),
+    odd("png-empty-palette", lambda: _without_palette(chunk(b"PLTE")), UNREADABLE),
     odd("png-no-data", lambda: header(9, 9, 8, 2) + chunk(b"IEND"), UNREADABLE),
     odd("png-wrong-checksum", lambda: encoded(scene(), "PNG").replace(b"IDAT", b"IDAX"), UNREADABLE),
     odd("png-chunk-past-the-end", lambda: header(9, 9, 8, 2) + struct.pack(">I", 2**31 - 1) + b"IDAT\0", UNREADABLE),

@@ -168,6 +168,7 @@ TIFFS: tuple[Sample, ...] = (
     clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
     odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),
+    odd("tiff-webp", lambda: _raw((259, 3, [50_001])), UNSUPPORTED),
     odd("tiff-complex", lambda: _tiff(bytes(8 * 2400), [64], 1, (339, 3, [6])), UNSUPPORTED),
     odd("tiff-dng", lambda: _raw((50_706, 1, [1, 4, 0, 0])), UNSUPPORTED),
     odd("tiff-raw-thumbnail", lambda: _raw((254, 4, [1]), (330, 4, [8])), UNSUPPORTED),

@@ -24,6 +24,7 @@ from tests.pictures.makers import (
     segment,
     with_segments,
 )
+from tests.pictures.profiles import rgb_profile
 from tests.pictures.scene import FIELDS, grey_scene, heic, scene, see_through
 
 TURNED = scene().transpose(Image.Transpose.ROTATE_90)
@@ -138,6 +139,22 @@ def test_a_short_palette_is_used_as_far_as_it_goes() -> None:
     drawing = scene(60, 40).quantize(4)
     source = bmp((60, 40), 8, pack_indices(drawing, 8), palette=palette_of(drawing, 4))
     check_fields(opened(prepared(source)), FIELDS, 6)
+
+
+def test_a_heic_that_names_its_primaries_is_converted() -> None:
+    source = heic(scene(), quality=95)
+    at = source.index(b"colrnclx") + 8
+    wide = source[:at] + struct.pack(">HH", 12, 13) + source[at + 4 :]
+    check_fields(opened(prepared(source)), FIELDS, 15)
+    red = fields_of(opened(prepared(wide)))[0]
+    assert (red[0] > 240, max(red[1:3]) < 15) == (True, True)
+
+
+def test_the_profile_in_a_bmp_is_applied_as_that_in_a_png() -> None:
+    in_png = opened(prepared(encoded(scene(60, 40), "PNG", icc_profile=rgb_profile())))
+    in_bmp = opened(prepared(make("bmp-profile")))
+    check_fields(in_bmp, [field[:3] for field in fields_of(in_png)], 2)
+    assert max(abs(a - b) for a, b in zip(fields_of(in_bmp)[0], FIELDS[0], strict=False)) > 12
 
 
 def test_scans_are_counted_behind_a_thumbnail() -> None:

@@ -29,6 +29,7 @@ from image_ingest.picture.formats.splice import Splice
 MAX_CHUNKS = 100_000
 _SIGNATURE_BYTES = 8
 _HEAD = (b"IHDR", b"PLTE")
+_PALETTE = 3
 _BEFORE_PIXELS = (b"tRNS", b"acTL")
 _NO_CHECKSUM = bytes(4)  # the decoder does not read those of pixels
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -76,6 +77,8 @@ def open_png(source: Source) -> Png:
     """Raises Rejected `image.too-many-pixels`, and whatever the decoder raises."""
     chunks = _split(source)
     parts = [part for body in chunks.pixels for part in (struct.pack(">I4s", len(body), b"IDAT"), body, _NO_CHECKSUM)]
+    if source[25] == _PALETTE and not any(part[4:8] == b"PLTE" and part[:4] != bytes(4) for part in chunks.head[1:]):
+        raise Rejected("image.unreadable", "The PNG has indices into a palette, and no palette.")
     image = Png(cast("Any", Splice([*chunks.head, *parts, _END])))
     image.pixels, image.depth_and_colour = chunks.pixels, (source[24], source[25])
     image.info = {key: value for key, value in image.info.items() if key == "interlace"}
@@ -176,7 +179,7 @@ def _build_profile(others: dict[bytes, bytes]) -> bytes | None:
 def _read_transparency(image: Png, body: bytes) -> bytes | int | tuple[int, ...] | None:
     """As Pillow keeps it: alpha values of a palette, or the one transparent grey or colour in the decoded depth."""
     depth, colour = image.depth_and_colour
-    if colour == 3:
+    if colour == _PALETTE:
         return body[:256] or None
     if colour == 0 and len(body) == 2:
         most: int = (1 << depth) - 1

@@ -30,7 +30,7 @@ from image_ingest.picture.formats.tiff_directory import (
     Directory,
     read_directory,
 )
-from image_ingest.picture.formats.tiff_samples import open_samples
+from image_ingest.picture.formats.tiff_samples import open_samples, refuse_layout
 
 _LONG, _LONGS_OF_8 = 4, (16, 17, 18)
 _SUB_DIRECTORIES, _DNG_VERSION, _PROFILE = 330, 50_706, 34_675
@@ -40,6 +40,7 @@ _DESCRIBING = {
     *(PREDICTOR, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT, *_TILES),
     *(266, 274, 292, 293, 332, 333, 334, 336, 347, *range(512, 522), 529, 530, 531, 532, _PROFILE),
 }
+_COMPRESSIONS = (*range(1, 9), 32_771, 32_773, 32_809, 32_946, 34_676, 34_677, 34_925, 50_000)  # read by libtiff
 _CFA = (32_803, 34_892)
 _WHITE_IS_ZERO, _PALETTE = 0, 3
 
@@ -66,6 +67,8 @@ def open_tiff(source: Source) -> ImageFile:
         raise Rejected(
             "image.unsupported-format", "The file is a camera raw file, of which only a thumbnail could be shown."
         )
+    if directory.value(COMPRESSION, 1) not in _COMPRESSIONS:
+        raise refuse_layout(directory)
     bits, samples = directory.values(BITS) or (1,), directory.value(SAMPLES, 1)
     is_plain = directory.value(COMPRESSION, 1) == 1 and STRIPS in directory.entries
     if is_plain and directory.value(PLANAR, 1) == 2 and max(bits) > 8 and samples > 1:

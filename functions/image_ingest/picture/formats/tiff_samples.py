@@ -97,10 +97,15 @@ def open_samples(directory: Directory) -> Samples:
         and bits[0] in _DEPTHS.get(kind, ())
     )
     if not is_known or compression not in (_NONE, *_DEFLATES) or directory.value(PREDICTOR, 1) != 1:
-        raise Rejected("image.unsupported-format", f"The TIFF's layout is not read: {_name_layout(directory)}.")
+        raise refuse_layout(directory)
     image = Samples(Splice([b""]))  # type: ignore[arg-type]  # it reads the directory's source
     image.describe(directory, colours)
     return image
+
+
+def refuse_layout(directory: Directory) -> Rejected:
+    """`image.unsupported-format`, which names the layout."""
+    return Rejected("image.unsupported-format", f"The TIFF's layout is not read: {_name_layout(directory)}.")
 
 
 def _name_layout(directory: Directory) -> str:
