@@ -40,7 +40,11 @@ OURS = {
     "requests": "import requests",
     "the function's own code": "import image_ingest.app",
     "wiring: four clients, settings, logger": "image_ingest.app.get_worker()",
-    "Pillow, and a first conversion": "from image_ingest.picture import warm_up; warm_up()",
+    "the fork server with Pillow, and a first picture": (
+        "from image_ingest.deadline import Deadline\n"
+        "from image_ingest.picture import probe_decoder\n"
+        "assert probe_decoder(Deadline(30)) is not None"
+    ),
 }
 TUTORIAL = {
     "a tutorial's handler": (

@@ -160,6 +160,8 @@ def _spawn(decoder: str) -> tuple[socket.socket, int]:
 def _environment() -> dict[str, str]:
     """What Python needs, and nothing that could be secret."""
     kept = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("PYTHON")}
+    if sys.dont_write_bytecode:
+        kept["PYTHONDONTWRITEBYTECODE"] = "1"
     return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)}
 
 

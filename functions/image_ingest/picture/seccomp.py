@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 ANSWER_FD = 4
@@ -163,5 +164,6 @@ def _longs(*numbers: int) -> list[ctypes.c_long]:
     return [ctypes.c_long(number) for number in numbers]
 
 
+@cache
 def _libc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if sys.platform == "linux" and sys.maxsize > 2**32 else None
