@@ -238,6 +238,9 @@ def test_basic_values_that_http_does_not_allow() -> None:
     message = problem(**ONSITE, auth="basic", username="a:b", password="line\nbreak")
     assert "username must not contain a colon" in message
     assert "password must not contain control characters" in message
+    for field in ("username", "password"):
+        secret = ONSITE | {"auth": "basic", "username": "ingest", "password": "secret", field: "half a letter \ud83d"}
+        assert f"{field} must be text that UTF-8 can encode" in problem(**secret)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", '"x"', "{", "[" * 100_000, '{"auth": "basic",}', "\x00"])
