@@ -170,20 +170,20 @@ class Ingest:
                 return
             self._ledger.announce_put(claim, announce(claim, info, len(picture.data)))
         blob_id = self._superoffice.put_image(claim.target, picture, attempt.deadline, attempt.calls)
-        image_info = self._read_stored_info(claim.target, attempt) if mode != "always" else None
+        image_info = self._read_stored_info(claim.target, blob_id, attempt) if mode != "always" else None
         stored = replace(stored, blob_id=blob_id, image_info=image_info)
         with limit_calls(self._extend(attempt.deadline)):
             self._ledger.record_stored(claim, stored, tenant, in_doubt=attempt.calls.in_doubt)
         attempt.measures.uploaded_bytes = len(picture.data)
         attempt.settle("stored", blob_id=blob_id)
 
-    def _read_stored_info(self, target: Target, attempt: UploadAttempt) -> dict[str, Any] | None:
-        """What SuperOffice says of the picture that it has just stored; None if it does not."""
+    def _read_stored_info(self, target: Target, blob_id: int, attempt: UploadAttempt) -> dict[str, Any] | None:
+        """What SuperOffice says of the picture that it has just stored; None if it does not, or shows another one."""
         try:
             info = self._superoffice.image_info(target, attempt.deadline, attempt.calls)
         except IngestError:
             return None
-        return describe_info(info) or None
+        return describe_info(info) if info is not None and info.blob_id == blob_id else None
 
     def _keep(self, claim: UploadClaim, attempt: UploadAttempt) -> None:
         self._ledger.record_kept(claim)
@@ -229,7 +229,7 @@ class Ingest:
         tenant, _ = self._read_tenant(attempt)
         settled = settle(self._ledger.read(target), identity, tenant, attempt.delivery)
         is_superseded = settled is not None and settled.outcome == "superseded"
-        attempt.settle("superseded" if is_superseded else "ignored", message="The object exists again.")
+        attempt.settle("superseded" if is_superseded else "ignored", message="The key has a current object.")
 
     def _remove_claimed(self, claim: UploadClaim, tenant: str, attempt: UploadAttempt) -> None:
         self._check_crashes(claim)

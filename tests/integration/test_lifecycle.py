@@ -11,7 +11,8 @@ import boto3
 import pytest
 from PIL import Image
 
-from image_ingest.errors import IngestDeferred
+from image_ingest.errors import Deferred, IngestDeferred
+from image_ingest.superoffice import SuperOffice
 from tests.support.stack import BUCKET, REGION, TABLE, MotoStack, photo
 
 
@@ -299,6 +300,37 @@ def test_a_picture_that_a_person_set_after_a_lost_put_is_kept(stack: MotoStack) 
     end_lease(stack)
     set_by_hand(stack)
     assert stack.result(record)["outcome"] == "kept"
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_an_upload_is_recognised_although_superoffice_said_nothing_of_it(stack: MotoStack, by_hand: bool) -> None:
+    stack.settings["REPLACE_PICTURES"] = "own"
+    info = SuperOffice.image_info
+
+    def fail_second(client: SuperOffice, *arguments: Any) -> Any:
+        if stack.superoffice.find_calls("PUT"):
+            raise Deferred("superoffice.unavailable", "no response")
+        return info(client, *arguments)
+
+    with mock.patch.object(SuperOffice, "image_info", fail_second):
+        assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
+    if by_hand:
+        set_by_hand(stack)
+    assert stack.result(stack.put("x.jpg", photo("red")))["outcome"] == ("kept" if by_hand else "stored")
+
+
+def test_a_picture_that_a_person_set_right_after_the_put_is_not_taken_for_the_stacks_own(stack: MotoStack) -> None:
+    stack.settings["REPLACE_PICTURES"] = "own"
+    put = SuperOffice.put_image
+
+    def put_and_be_overtaken(client: SuperOffice, *arguments: Any) -> int:
+        blob_id = put(client, *arguments)
+        set_by_hand(stack)
+        return blob_id
+
+    with mock.patch.object(SuperOffice, "put_image", put_and_be_overtaken):
+        assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
+    assert stack.result(stack.put("x.jpg", photo("red")))["outcome"] == "kept"
 
 
 def test_a_deletion_keeps_a_picture_that_a_person_set(stack: MotoStack) -> None:

@@ -125,8 +125,9 @@ class Ledger:
             "sha256": picture.sha256,
             "stored": _build_stored(identity, picture),
             "removal": None,
-            "sending": claim.sending if picture.image_info is None else None,
         }
+        if picture.image_info is not None:  # else the announced PUT still tells what its picture is like
+            values["sending"] = None
         self._end(claim, values | _build_success(claim, in_doubt=in_doubt), {"claim": claim.token})
 
     def record_removed(self, claim: UploadClaim, tenant: str, *, in_doubt: bool = False) -> None:
