@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from image_ingest.events import Ignored, Unrecognised, WorkItem
+from image_ingest.upload import Removal, Upload
 from image_ingest_cli.aws.dead_letters import DeadLetter, await_move_task, replay_letters, start_move_task
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.commands.failures import replay_all
 from image_ingest_cli.errors import CommandError
 
+UPLOAD, REMOVAL = Upload("b", "a.jpg"), Removal("b", "b.jpg")
 SOURCE, DESTINATION = "arn:aws:sqs:eu-north-1:123456789012:dead", "arn:aws:sqs:eu-north-1:123456789012:ingest"
 
 
@@ -111,3 +115,22 @@ def test_a_crash_between_send_and_delete_duplicates_and_loses_nothing() -> None:
     list(replay_letters(_stack(queues), [_letter("one"), _letter("two")], 4, sleep=pauses.append))
     assert (queues.dead, queues.ingest) == ([], ["one", "one", "two"])
     assert pauses == [0.25]
+
+
+@pytest.mark.parametrize(
+    ("items", "request_"),
+    [
+        ((UPLOAD,), UPLOAD),
+        ((REMOVAL,), REMOVAL),
+        ((), None),
+        ((UPLOAD, UPLOAD), None),
+        ((UPLOAD, Ignored("test event")), None),
+        ((Unrecognised("x"),), None),
+    ],
+)
+def test_a_letter_is_about_one_upload_or_removal(
+    items: tuple[WorkItem, ...], request_: Upload | Removal | None
+) -> None:
+    letter = replace(_letter("one"), items=items)
+    assert letter.request == request_
+    assert letter.key == (request_.key if request_ else None)

@@ -51,6 +51,8 @@ def _item(
             Ending("superseded", message="A newer upload for this target is stored."),
         ),
         (_item(stored=_identity("0", EARLIER), attempt=_identity("2", LATER), status="rejected", error_code="x"), None),
+        # Within one second the upload may be the older or the newer one.
+        (_item(stored=_identity("2", NOW, "other"), attempt=_identity("2", NOW, "other"), status="stored"), None),
         (
             _item(stored=_identity("0", EARLIER), attempt=_identity("1"), status="kept"),
             Ending("kept", message="SuperOffice shows a picture that this stack may not replace (REPLACE_PICTURES)."),
