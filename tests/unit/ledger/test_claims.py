@@ -342,6 +342,95 @@ def test_a_deleted_object_of_a_target_without_picture_leaves_none(desk: Desk) ->
     assert not desk.is_busy(NEWER)
 
 
+# --- removals -------------------------------------------------------------------------------------------------------
+
+REMOVAL = UploadIdentity("photos", "a.jpg", "m1", "0C", "2026-10-05T10:00:02.000Z", "", is_removal=True)
+
+
+def remove(desk: Desk, identity: UploadIdentity = REMOVAL) -> str:
+    """Handles a removal as far as the ledger is concerned."""
+    claim = desk.try_claim(identity)
+    if isinstance(claim, Settled):
+        return claim.outcome
+    desk.worker.record_removed(claim, TENANT)
+    return "deleted"
+
+
+def test_a_removed_picture_leaves_the_item_without_it(desk: Desk) -> None:
+    desk.store(UPLOAD)
+    assert [remove(desk), remove(desk)] == ["deleted", "removed"]
+    item = desk.item()
+    assert (item["status"], item["tenant"], item["entity_id"]) == ("removed", TENANT, 123)
+    assert item.keys().isdisjoint({"blob_id", "key", "version_id", "sha256", "stored", "lease_until"})
+
+
+def test_what_is_older_than_the_removal_is_superseded_and_what_is_newer_stored(desk: Desk) -> None:
+    desk.store(UPLOAD)
+    remove(desk)
+    newest = replace(UPLOAD, version_id="v4", sequencer="0D", time="2026-10-05T10:00:03.000Z")
+    assert [desk.outcome(identity) for identity in (UPLOAD, NEWER, newest)] == ["superseded", "superseded", "stored"]
+    assert desk.item()["status"] == "stored"
+    assert remove(desk) == "superseded"
+
+
+@pytest.mark.parametrize("key", ["b.jpg", None])
+def test_a_removal_of_what_is_not_stored_is_ignored(desk: Desk, key: str | None) -> None:
+    if key:
+        desk.store(replace(UPLOAD, key=key))
+    assert remove(desk) == "ignored"
+
+
+def test_a_removal_of_what_another_tenant_has_is_ignored(desk: Desk) -> None:
+    desk.store(UPLOAD, OTHER_TENANT)
+    assert remove(desk) == "ignored"
+
+
+def test_a_removal_waits_for_the_upload_of_its_object(desk: Desk) -> None:
+    desk.store(replace(UPLOAD, key="b.jpg", time="2026-10-05T09:00:00.000Z"))
+    claim = desk.claim(UPLOAD)
+    assert desk.is_busy(REMOVAL)
+    desk.worker.record_stored(claim, PICTURE, TENANT)
+    assert remove(desk) == "deleted"
+
+
+def test_a_picture_whose_put_was_never_recorded_is_removed_too(desk: Desk) -> None:
+    desk.worker.record_failure(desk.claim(UPLOAD), NO_ANSWER, final=False)
+    desk.now += LEASE + 1
+    assert remove(desk) == "deleted"
+
+
+def test_a_removal_whose_record_was_lost_is_made_again(desk: Desk) -> None:
+    desk.worker.record_failure(desk.claim(UPLOAD), NO_ANSWER, final=False)
+    desk.now += LEASE + 1
+    claim = desk.claim(REMOVAL)
+    desk.worker.record_failure(claim, NOT_NOW, final=False)
+    assert remove(desk) == "deleted"
+
+
+def test_after_a_delete_in_doubt_the_target_stays_leased(desk: Desk) -> None:
+    desk.store(UPLOAD)
+    desk.worker.record_removed(desk.claim(REMOVAL), TENANT, in_doubt=True)
+    newest = replace(UPLOAD, version_id="v4", sequencer="0D")
+    assert desk.is_busy(newest)
+    desk.now += LEASE + 1
+    assert desk.outcome(newest) == "stored"
+
+
+def test_the_crashes_of_a_removal_are_not_those_of_the_version_that_it_deletes(desk: Desk) -> None:
+    desk.store(UPLOAD)
+    permanent = replace(REMOVAL, version_id=UPLOAD.version_id)
+    desk.die(permanent)
+    assert desk.claim(permanent).crashes == 1
+    assert permanent.fingerprint != UPLOAD.fingerprint
+
+
+def test_a_kept_picture_leaves_what_was_stored(desk: Desk) -> None:
+    desk.store(UPLOAD)
+    desk.worker.record_kept(desk.claim(NEWER))
+    assert (desk.item()["status"], desk.item()["blob_id"]) == ("kept", 59)
+    assert desk.outcome(UPLOAD) == "duplicate"
+
+
 # --- claims without an upload --------------------------------------------------------------------------------------
 
 
