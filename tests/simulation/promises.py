@@ -213,7 +213,7 @@ class Promises:
     def _newest_is_shown(self, target: str, item: dict[str, Any], landed: list[Put]) -> None:
         unheard = {put.version_id for put in landed} & self._given_up() - self._ever_recorded(target)
         if unheard and self._landed.index(landed[-1]) >= self._landed_at_record.get(target, 0):
-            return  # accepted without a word, then given up: the guarantee leaves these to whoever reads dead letters
+            return  # stored without a response, then given up: whoever reads the dead letters decides
         known = item.get("stored") or item.get("removal")
         if known is None:
             raise PromiseBroken(f"1: the ledger does not know what SuperOffice shows on {target}")

@@ -93,7 +93,7 @@ class _Exchange:
         return self.end - time.monotonic()
 
     def begin(self) -> float:
-        """Starts the time anew; its seconds."""
+        """Restarts the time; returns its seconds."""
         seconds = self.bound()
         self.end = time.monotonic() + seconds
         return seconds
