@@ -60,12 +60,13 @@ def read_line(printed: str, name: str) -> str:
     return str(found)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
+@pytest.fixture
+def _build_tools() -> None:
     need(SAM)
     need(LAMBDA_PYTHON)
 
 
+@pytest.mark.usefixtures("_build_tools")
 def test_the_documented_command_stores_a_photo_and_the_files_of_the_invocation_stay(tmp_path: Path) -> None:
     photo = tmp_path / NAME
     Image.new("RGB", (1600, 1200), "teal").save(photo)
@@ -105,6 +106,7 @@ def test_the_documented_command_for_a_stack_is_understood() -> None:
     assert request == ObjectRequest(stack, "bucket", "key")
 
 
+@pytest.mark.usefixtures("_build_tools")
 def test_a_file_that_is_no_photo_is_told_with_its_code(tmp_path: Path) -> None:
     text = tmp_path / "notes.jpg"
     text.write_text("no photo")
