@@ -263,7 +263,7 @@ class Ingest:
                 failure, final = unsent, False
             try:
                 if attempt.claim is not None:
-                    self._ledger.record_failure(attempt.claim, failure, final=final)
+                    self._ledger.record_failure(attempt.claim, failure, final=final, in_doubt=attempt.calls.in_doubt)
             except Deferred as unrecorded:
                 failure, final = unrecorded, False
         outcome: Outcome = "rejected" if final else "deferred"

@@ -16,7 +16,8 @@ from moto.sqs.models import sqs_backends
 from PIL import Image
 
 from image_ingest.aws.objects import Objects, StoredObject
-from image_ingest.errors import IngestDeferred
+from image_ingest.errors import Deferred, IngestDeferred
+from image_ingest.ledger import Ledger
 from image_ingest.settings import InvalidSettings
 from sandbox.superoffice import AUTHS
 from tests.support.stack import ACCOUNT, BUCKET, REGION, SECRET, TABLE, Context, MotoStack, photo
@@ -405,6 +406,18 @@ def test_an_upload_that_crashed_the_worker_three_times_is_not_tried_again(
     assert len(stack.superoffice.calls) == (0 if code else 1)
     if code:
         assert stack.result(record)["outcome"] == "stored", "a replay is tried again from the start"
+
+
+def test_the_lease_is_kept_where_a_put_was_sent_twice_and_could_not_be_recorded(stack: MotoStack) -> None:
+    """The first PUT may still arrive, whatever failed after the second."""
+    stack.superoffice.fail(times=1, drop=True, path="/Image", method="PUT")
+    failure = Deferred("aws.unavailable", "no response")
+    with mock.patch.object(Ledger, "record_stored", side_effect=failure), pytest.raises(IngestDeferred):
+        stack.result(stack.put("x.jpg", photo()))
+    assert len(stack.superoffice.find_calls("PUT")) == 2
+    assert stack.item()["status"] == "deferred"
+    with pytest.raises(IngestDeferred, match=r"target\.busy"):
+        stack.result(stack.put("x.jpg", photo("red")))
 
 
 def test_a_dead_letter_sent_to_the_ingest_queue_is_tried_afresh(stack: MotoStack) -> None:

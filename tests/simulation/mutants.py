@@ -49,7 +49,7 @@ class _RecordsFirst(Ingest):
         final = isinstance(failure, Rejected) or attempt.delivery.last
         try:
             if attempt.claim is not None:
-                self._ledger.record_failure(attempt.claim, failure, final=final)
+                self._ledger.record_failure(attempt.claim, failure, final=final, in_doubt=attempt.calls.in_doubt)
             if final:
                 self._dead_letter(item, attempt, failure)
         except Deferred as trouble:
@@ -178,6 +178,19 @@ MUTANTS = (
             'if True:\n            values["lease_until"] = None\n        if',
         ),
         _LATE,
+    ),
+    Mutant(
+        "the lease of a PUT that was sent twice and not recorded",
+        _ledger_with(
+            "in_doubt = in_doubt or (isinstance(failure, Deferred) and failure.in_doubt)",
+            "in_doubt = isinstance(failure, Deferred) and failure.in_doubt",
+        ),
+        {
+            "targets": 1,
+            "faults_in_hundred": 32,
+            "likely_faults": frozenset({faults.RESENT, faults.REFUSED}),
+            "pictures": ("good",),
+        },
     ),
     Mutant("the dead letter before the record", Code(ingest=_RecordsFirst), _DIES),
     Mutant(

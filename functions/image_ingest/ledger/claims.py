@@ -156,10 +156,10 @@ class Ledger:
         if not won:
             raise Deferred("target.busy", _LEASE_LOST)
 
-    def record_failure(self, claim: UploadClaim, failure: IngestError, *, final: bool) -> None:
+    def record_failure(self, claim: UploadClaim, failure: IngestError, *, final: bool, in_doubt: bool = False) -> None:
         """Records why the upload failed, and ends the claim; what is stored stays.
 
-        If the PUT is in doubt, the target stays leased, as the PUT may still arrive.
+        `in_doubt`: a PUT or DELETE may still arrive, so the target stays leased; so it does if the failure says this.
         """
         values: dict[str, Any] = {
             "status": "rejected" if final else "deferred",
@@ -168,7 +168,7 @@ class Ledger:
         }
         if final:
             values[f"crashes.{claim.identity.fingerprint}"] = None
-        in_doubt = isinstance(failure, Deferred) and failure.in_doubt
+        in_doubt = in_doubt or (isinstance(failure, Deferred) and failure.in_doubt)
         if not in_doubt:
             values["lease_until"] = None
         if in_doubt or claim.token in self._unrecorded:
