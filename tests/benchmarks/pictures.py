@@ -81,6 +81,7 @@ class Results:
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
     quality: dict[int, dict[str, float]] = field(default_factory=dict)
     load: tuple[float, float] = (0.0, 0.0)
+    filter: float = 0.0  # milliseconds
 
     def ratio(self, photo: str, box: int, first: str, second: str) -> float:
         """How many times as long the first takes; taken round by round, as the machine's load changes between them."""
@@ -106,6 +107,7 @@ def measure(rounds: int) -> Results:
         timer.close()
     results.load = (before, os.getloadavg()[0])
     results.figures = {name: in_fresh_process(name) for name in (*CONTESTANTS, "ours")}
+    results.filter = ours.measure_filter()
     results.quality = {box: similarities(box, RATIOS) for box in BOXES}
     return results
 
@@ -217,6 +219,8 @@ def _other_lines(results: Results) -> Iterator[str]:
     yield "Computing, 24 MP → 512, in all threads and processes, in milliseconds (ours with the start and the warming "
     yield "of the child, and with writing the photo to the file that the download writes to): "
     yield ", ".join(f"{name} {figures['computing']:.0f}" for name, figures in results.figures.items()) + "."
+    yield ""
+    yield f"Installing the filter of system calls in the child takes {results.filter:.1f} ms of computing."
     yield ""
     ratios = ", ".join(map(str, RATIOS))
     yield f"Similarity to the result of a full decode, before encoding (SSIM, the least of sources {ratios} "
