@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := @$(PYTHON) -m tools.install
+INSTALL := @$(PYTHON) -m sandbox.tools.install
 SAM := .venvs/sam/bin/sam
 
 export PHOTO AUTH MINUTES FOR VIA KEEP STACK OBJECT SAM_LOCAL_FLAGS
@@ -12,7 +12,7 @@ export PYTHONPATH := functions:.
 
 demo:  ## the main job on this machine; PHOTO=path adds a photo of yours, AUTH=scheme chooses the credential
 	$(INSTALL) sandbox
-	@$(BIN)/python -m sandbox.demo.__main__
+	@$(BIN)/python -m sandbox.demo
 
 sandbox:  ## the whole stack on this machine, until Ctrl-C
 	$(INSTALL) sandbox

@@ -11,7 +11,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tools.commands import Unavailable
+from sandbox.tools.commands import Unavailable
 
 _IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"
 

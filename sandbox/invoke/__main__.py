@@ -15,7 +15,7 @@ from sandbox.invoke import deployed, photo
 from sandbox.invoke.errors import InvokeFailed, UsageError
 from sandbox.invoke.sam import SamLocal
 from sandbox.signals import exit_on_signals
-from tools.commands import Unavailable
+from sandbox.tools.commands import Unavailable
 
 
 def main(variables: Mapping[str, str] = os.environ) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from layers.build import BuildFailed
 from sandbox.invoke.errors import InvokeFailed
 from sandbox.lambda_runtime import SAM, Built, build_if_changed, this_machine
-from tools.commands import ROOT
+from sandbox.tools.commands import ROOT
 
 FUNCTION = "ImageIngestFunction"
 FOLDER = ROOT / ".aws-sam/invoke"

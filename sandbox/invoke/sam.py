@@ -11,7 +11,7 @@ from sandbox.invoke.errors import InvokeFailed
 from sandbox.invoke.files import sam_command
 from sandbox.invoke.outcome import Answer, parse_answer
 from sandbox.lambda_runtime import SAM, need
-from tools.commands import ROOT
+from sandbox.tools.commands import ROOT
 
 _FIND_ENGINE = (  # as SAM itself does
     "from samcli.local.docker.container_client_factory import ContainerClientFactory as f; f.create_client()"

@@ -14,15 +14,15 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from layers.build import RUNTIME, BuildFailed
-from tools.commands import ROOT, Unavailable
+from sandbox.tools.commands import ROOT, Unavailable
 
 SAM = ROOT / ".venvs/sam/bin/sam"
 LAMBDA_PYTHON = ROOT / ".venvs/lambda/bin/python"
 _MISSING = {
-    SAM: "The SAM CLI is missing. Install it with: python3 -m tools.install sam",
+    SAM: "The SAM CLI is missing. Install it with: python3 -m sandbox.tools.install sam",
     LAMBDA_PYTHON: (
         f"Python {RUNTIME}, which Lambda runs, is missing. Install it (uv python install {RUNTIME} --default, "
-        f"or pyenv install {RUNTIME}), then run: python3 -m tools.install lambda"
+        f"or pyenv install {RUNTIME}), then run: python3 -m sandbox.tools.install lambda"
     ),
 }
 _BUILT = ROOT / ".aws-sam/built"

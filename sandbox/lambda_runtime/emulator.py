@@ -20,7 +20,7 @@ from typing import Any, Self
 from sandbox.lambda_runtime.build import LAMBDA_PYTHON, SAM, Built, need, this_machine
 from sandbox.lambda_runtime.isolation import FileSystem, lambda_file_system
 from sandbox.lambda_runtime.processes import MemoryLimit, descendants, memory_limit
-from tools.commands import ROOT, Unavailable
+from sandbox.tools.commands import ROOT, Unavailable
 
 _EMULATORS = ROOT / ".venvs/sam/lib"
 _START_SECONDS = 30.0

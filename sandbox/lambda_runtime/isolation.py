@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.lambda_runtime.build import Built
-from tools.commands import Unavailable
+from sandbox.tools.commands import Unavailable
 
 _OWN = ("proc", "dev", "tmp", "opt", "var", "sys", "run")  # created for it, not taken from this machine
 

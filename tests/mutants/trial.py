@@ -18,7 +18,7 @@ from tests.mutants.mutations import Mutant
 
 End = Literal["killed", "survived", "timed out"]
 
-_COPIED = ("functions", "image_ingest_cli", "sandbox", "tests", "layers", "events", "docs", "tools")
+_COPIED = ("functions", "image_ingest_cli", "sandbox", "tests", "layers", "events", "docs")
 _FILES = ("template.yaml", "pyproject.toml", "README.md", "Makefile", "samconfig.toml", "LICENSE", ".gitignore")
 _LONGEST_SECONDS = 300
 

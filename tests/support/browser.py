@@ -9,7 +9,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from tools.chromium import find_chromium
+from sandbox.tools.chromium import find_chromium
 
 Theme = Literal["light", "dark"]
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from image_ingest.target import Target
 from sandbox.superoffice import StandIn
+from sandbox.tools.webapi import find_webapi
 from tests import ROOT
 from tests.support.stack import MotoStack, photo
 from tests.support.superoffice_client import (
@@ -25,7 +26,6 @@ from tests.support.superoffice_client import (
     stand_in,  # noqa: F401 - the fixture "so"
     worker_of,
 )
-from tools.webapi import find_webapi
 
 AGENTS = ("Person", "BLOB")
 AS_BASE64 = 1

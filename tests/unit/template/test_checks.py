@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sandbox.tools.commands import Unavailable
 from tests import ROOT
-from tools.commands import Unavailable
 
 CHECKOV = ROOT / ".venvs/checkov/bin/checkov"  # of its own, as its pins conflict with ours
 
@@ -23,7 +23,7 @@ def test_cfn_lint_with_the_serverless_rules_is_clean() -> None:
 
 def test_checkov_is_clean() -> None:
     if not CHECKOV.exists():
-        raise Unavailable("checkov is missing. Install it with: python3 -m tools.install checkov")
+        raise Unavailable("checkov is missing. Install it with: python3 -m sandbox.tools.install checkov")
     checked = run(
         *(CHECKOV, "--file", "template.yaml", "--framework", "cloudformation"),
         *("--skip-download", "--compact", "--quiet"),

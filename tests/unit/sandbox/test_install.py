@@ -28,9 +28,8 @@ class Machine:
         self.clone = folder / "clone"
         self._programs = folder / "bin"
         self._programs.mkdir(parents=True)
-        for package in ("tools", "layers"):
+        for package in ("sandbox/tools", "layers"):
             shutil.copytree(ROOT / package, self.clone / package, ignore=shutil.ignore_patterns("__pycache__"))
-        (self.clone / "sandbox").mkdir()
         self.require("")
 
     def require(self, text: str) -> None:
@@ -65,7 +64,7 @@ class Machine:
 
     def install(self, *names: str, **environment: str) -> tuple[int, list[str]]:
         """The exit status and the lines on standard error."""
-        done = self.run("-m", "tools.install", *names, **environment)
+        done = self.run("-m", "sandbox.tools.install", *names, **environment)
         assert done.stdout == ""
         return done.returncode, done.stderr.splitlines()
 
@@ -96,14 +95,14 @@ def test_a_package_client_that_fails_is_shown_without_its_warnings(machine: Mach
 
 def test_a_python_without_ensurepip_is_one_line_of_advice(machine: Machine) -> None:
     machine.add_program("python3", "echo 'No module named ensurepip' >&2; exit 1")
-    code = "from tools.commands import *; make_environment(ROOT / '.venv', 'python3')"
+    code = "from sandbox.tools.commands import *; make_environment(ROOT / '.venv', 'python3')"
     done = machine.run("-c", code)
     assert "No module named ensurepip\npython3 cannot create a virtual environment. On Debian and Ubuntu" in done.stderr
 
 
 def test_names_that_do_not_exist_are_wrong_usage(machine: Machine) -> None:
     status, (line,) = machine.install("snadbox")
-    assert (status, line.partition("NAME")[0]) == (2, "Usage: python3 -m tools.install [--required] ")
+    assert (status, line.partition("NAME")[0]) == (2, "Usage: python3 -m sandbox.tools.install [--required] ")
 
 
 def test_a_tool_that_cannot_be_had_is_one_line_and_fails_only_where_it_is_required(machine: Machine) -> None:

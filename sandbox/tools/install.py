@@ -1,4 +1,4 @@
-"""Installs what a make target needs, into .venv and .venvs: `python3 -m tools.install [--required] NAME…`.
+"""Installs what a make target needs, into .venv and .venvs: `python3 -m sandbox.tools.install [--required] NAME…`.
 
 One line on standard error says what is being installed. A tool that only some tests need may stay missing: a line
 says so, and those tests are skipped. With --required, or with CI=true, it fails instead.
@@ -20,8 +20,8 @@ if sys.version_info[:2] < OLDEST_PYTHON:
     sys.exit("Python 3.11 or later is needed. Name one: make PYTHON=/path/to/python3 …")
 
 from layers.build import BuildFailed, runtime_python  # noqa: E402  # an older Python cannot import it
-from tools.chromium import install_chromium, is_chromium_present  # noqa: E402
-from tools.commands import (  # noqa: E402
+from sandbox.tools.chromium import install_chromium, is_chromium_present  # noqa: E402
+from sandbox.tools.commands import (  # noqa: E402
     ENVIRONMENTS,
     ROOT,
     InstallationFailed,
@@ -29,7 +29,7 @@ from tools.commands import (  # noqa: E402
     install_packages,
     make_environment,
 )
-from tools.webapi import install_webapi, is_webapi_present  # noqa: E402
+from sandbox.tools.webapi import install_webapi, is_webapi_present  # noqa: E402
 
 _UV = "uv==0.13.9"
 _REQUIRED = "--required"
@@ -148,7 +148,7 @@ def main(arguments: list[str]) -> int:
     """The exit status: 0 done, 1 something is missing, 2 wrong usage."""
     names = [argument for argument in arguments if argument != _REQUIRED]
     if not names or not set(names) <= TOOLS.keys():
-        print(f"Usage: python3 -m tools.install [{_REQUIRED}] NAME…, of: {', '.join(TOOLS)}", file=sys.stderr)
+        print(f"Usage: python3 -m sandbox.tools.install [{_REQUIRED}] NAME…, of: {', '.join(TOOLS)}", file=sys.stderr)
         return 2
     try:
         reasons = install_all(names)
