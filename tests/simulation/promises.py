@@ -59,6 +59,7 @@ class Promises:
         self._claims: dict[str, Task] = {}
         self._recorded: dict[str, list[tuple[str, UploadIdentity]]] = {}
         self._unended: Counter[str] = Counter()
+        self._recorded_late: set[str] = set()
         self._starts: list[tuple[str, float]] = []
         self.fixed_shares = 0
         self.outcomes: Counter[str] = Counter()
@@ -119,6 +120,8 @@ class Promises:
                 self._unended[item["attempt"]["version_id"]] += 1
         elif item["status"] == "stored":
             record = (item["tenant"], UploadIdentity.from_map(item["stored"]))
+            if task.done:
+                self._recorded_late.add(item["stored"]["version_id"])
             self._recorded.setdefault(target, []).append(record)
             self._landed_at_record[target] = len(self._landed)
         elif item["status"] == "removed":
@@ -198,11 +201,15 @@ class Promises:
     def _removed_pictures_are_gone(self) -> None:
         """No item says that a picture is stored whose object was deleted, unless that removal was given up."""
         dead = {version_id for letter in self._world.dead_letters for version_id in letter.version_ids}
-        for version_id, removal in self._world.removals.items():
+        newest = {removal.identity.key: version_id for version_id, removal in self._world.removals.items()}
+        for version_id in newest.values():
+            removal = self._world.removals[version_id]
             item = self._item(str(removal.target))
             stored = item.get("stored") if item.get("tenant") == self._world.tenant else None
             if version_id in dead or stored is None or stored["key"] != removal.identity.key:
                 continue
+            if stored["version_id"] in self._recorded_late:
+                continue  # accepted without being recorded before its object was deleted: the guarantee leaves these
             versions = self._world.bucket.list_object_versions(Bucket="bucket", Prefix=stored["key"])["Versions"]
             if not versions or self._upload(versions[0]["VersionId"]).target != removal.target:
                 continue  # nothing says any more whose picture it was
