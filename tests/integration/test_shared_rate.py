@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from sandbox.aws import EmbeddedAws, start_aws
 from sandbox.superoffice import StandIn
 from tests import ROOT
 
 PROCESSES, CALLS, RUNS = 6, 13, 4
-PROMPT = ["nice", "-n", "-15"] if os.geteuid() == 0 else []  # so that processes wake up in time on a busy machine
 START_SECONDS = 8.0  # for the imports of six processes at once
 
 
@@ -22,8 +23,21 @@ def count_most_in_a_second(times: list[float]) -> int:
     return max(bisect_left(times, at + 1) - index for index, at in enumerate(times))
 
 
-def measure(aws: EmbeddedAws) -> list[float]:
-    """When the calls of six processes arrived that began at the same time; for a tenant of its own."""
+@contextmanager
+def take_priority() -> Iterator[None]:
+    """On a busy machine, this thread and the processes and threads that it starts run first, if root runs the test."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    if os.geteuid() == 0:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, -15)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def measure(aws: EmbeddedAws) -> tuple[list[float], int]:
+    """When the calls of six processes arrived, and how many slots they took; for a tenant of its own."""
     with StandIn() as superoffice:
         secret = superoffice.secret("basic")
         name = f"superoffice-{time.time_ns()}"
@@ -37,26 +51,31 @@ def measure(aws: EmbeddedAws) -> list[float]:
             "DEAD_LETTER_QUEUE_URL": "unused",
         }
         begins = time.time() + START_SECONDS
-        command = [*PROMPT, sys.executable, "-m", "tests.support.calling_process", str(begins), str(CALLS)]
-        processes = [subprocess.Popen(command, env=environment, cwd=ROOT) for _ in range(PROCESSES)]
-        assert [process.wait(90) for process in processes] == [0] * PROCESSES
+        command = [sys.executable, "-m", "tests.support.calling_process", str(begins), str(CALLS)]
+        processes = [
+            subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(PROCESSES)
+        ]
+        slots = sum(int(process.communicate(timeout=90)[0]) for process in processes)
         arrivals = sorted(call.at for call in superoffice.find_calls("PUT", "Person/2/"))
     assert len(arrivals) == PROCESSES * CALLS
-    return arrivals
+    return arrivals, slots
 
 
 def test_six_processes_use_the_limit_and_never_more() -> None:
-    """A busy machine wakes processes too late for their slots, so the best of several runs shows the rate."""
-    rates: list[float] = []
-    with start_aws() as aws:
+    """A busy machine wakes processes too late for some slots, which count as used, and its SuperOffice counts late.
+
+    So each run keeps to what any clocks guarantee, and one of them to what clocks that agree do.
+    """
+    runs: list[tuple[int, float]] = []
+    with take_priority(), start_aws() as aws:
         aws.client("dynamodb").create_table(
             TableName="ledger",
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "target", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "target", "AttributeType": "S"}],
         )
-        while len(rates) < RUNS and max(rates, default=0) < 9.5:
-            arrivals = measure(aws)
-            assert count_most_in_a_second(arrivals) <= 11
-            rates.append((len(arrivals) - 1) / (arrivals[-1] - arrivals[0]))
-    assert max(rates) >= 9.5, rates
+        while len(runs) < RUNS and not any(most <= 11 and rate >= 9.5 for most, rate in runs):
+            arrivals, slots = measure(aws)
+            runs.append((count_most_in_a_second(arrivals), (slots - 1) / (arrivals[-1] - arrivals[0])))
+            assert runs[-1][0] <= 12
+    assert any(most <= 11 and rate >= 9.5 for most, rate in runs), runs

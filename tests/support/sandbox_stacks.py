@@ -12,7 +12,7 @@ _numbers = itertools.count(1)
 
 
 def deploy(aws: EmbeddedAws, superoffice: StandIn, template: str | None = None, **parameters: str) -> DeployedStack:
-    """A stack with a credential for the stand-in that needs no login, and no pacing to wait for."""
+    """A stack with a credential for the stand-in that needs no login, and no rate limit to wait for."""
     name = f"ingest-{next(_numbers)}"
     stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000", **parameters}, template=template, stack_name=name)
     stack.put_secret(superoffice.secret("basic"))
