@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from image_ingest.deadline import Deadline
-from image_ingest.picture import Preparation, prepare, seccomp, stop, warm_up
+from image_ingest.picture import Preparation, prepare, probe_decoder, seccomp, stop, warm_up
 from image_ingest.settings import PictureSettings
 
 _DOWNLOAD_SECONDS = 0.03  # what S3 takes at least for a photo
@@ -54,13 +54,18 @@ def made(source: bytes, box: int) -> bytes:
 
 
 def peak(source: bytes, box: int) -> float:
-    """MiB that a picture's child holds at most, the photo among them, beyond what a child without work holds."""
+    """MiB that a picture's child holds at most, the photo among them, beyond what the fork server holds."""
     warm_up()
-    with closing(Preparation()) as preparation:
-        preparation.start()
-    idle = _largest_child()
+    probe_decoder(Deadline(60))  # answered when the server has loaded everything
+    (server,) = _find_children()
+    status = Path(f"/proc/{server}/status").read_text(encoding="ascii")
+    idle = int(status.partition("VmRSS:")[2].split()[0])
     made(source, box)
     return (_largest_child() - idle) / 1024
+
+
+def _find_children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
 
 
 def measure_filter() -> float:
