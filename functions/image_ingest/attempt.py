@@ -21,8 +21,11 @@ class ObjectSource(Protocol):
     def find(self, upload: Upload) -> StoredObject:
         """The upload's object. Raises Gone, Deferred."""
 
-    def copy(self, obj: StoredObject, file: BinaryIO, limit: int) -> None:
-        """Writes the object's bytes; packed ones unpacked, up to `limit`. Raises Gone, Rejected, Deferred."""
+    def copy(self, obj: StoredObject, file: BinaryIO, limit: int) -> str:
+        """Writes the object's bytes; packed ones unpacked, up to `limit`. Returns their SHA-256 as S3 keeps them.
+
+        Raises Gone, Rejected, Deferred.
+        """
 
     def find_current(self, bucket: str, key: str) -> StoredObject | None:
         """The key's current object. Raises Rejected, Deferred."""

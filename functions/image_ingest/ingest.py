@@ -144,9 +144,8 @@ class Ingest:
         with closing(self._prepare()) as preparation:
             if claim.stored is None or not self._settings.skip_unchanged:
                 preparation.start()
-            self._objects.copy(obj, preparation.file, find_size_limit(self._settings))
+            sha256 = self._objects.copy(obj, preparation.file, find_size_limit(self._settings))
             attempt.measures.source_bytes = obj.size
-            sha256 = preparation.compute_sha256()
             unchanged = self._find_unchanged(claim.stored, sha256, settings)
             if unchanged is not None:
                 self._ledger.record_stored(claim, unchanged, tenant)

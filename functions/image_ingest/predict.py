@@ -103,7 +103,8 @@ class _WithoutBytes:
     def find(self, upload: Upload) -> StoredObject:
         return self._objects.find(upload)
 
-    def copy(self, obj: StoredObject, file: BinaryIO, limit: int) -> None: ...
+    def copy(self, obj: StoredObject, file: BinaryIO, limit: int) -> str:
+        return ""
 
     def find_current(self, bucket: str, key: str) -> StoredObject | None:
         return self._objects.find_current(bucket, key)
@@ -123,9 +124,6 @@ class _SoundPicture:
     def start(self) -> None: ...
 
     def close(self) -> None: ...
-
-    def compute_sha256(self) -> str:
-        return ""
 
     def make_picture(self, settings: PictureSettings, deadline: Deadline) -> Picture:
         return Picture(b"", "image/jpeg", settings.max_width, settings.max_height, "JPEG")

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from io import BytesIO
 from typing import Any, TypeVar
 
@@ -508,10 +507,6 @@ class Preparation:
     def close(self) -> None: ...
 
     def start(self) -> None: ...
-
-    def compute_sha256(self) -> str:
-        """Of the bytes."""
-        return sha256(self.file.getvalue()).hexdigest()
 
     def make_picture(self, settings: object, deadline: Deadline) -> Picture:
         """The bytes themselves. Raises what decoding them would."""

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
-from image_ingest.aws.content_encoding import is_gzip, unpack
+from image_ingest.aws.content_encoding import Readable, is_gzip, unpack
 from image_ingest.aws.errors import aws_call, error_code, http_status
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.upload import Upload
@@ -94,8 +95,10 @@ class Objects:
                 return
             start = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
-    def copy(self, obj: StoredObject, file: BinaryIO, limit: int = sys.maxsize) -> None:
+    def copy(self, obj: StoredObject, file: BinaryIO, limit: int = sys.maxsize) -> str:
         """Writes the object's bytes, all of one version, to `file`; unpacked, up to `limit`, if S3 keeps them packed.
+
+        Returns the SHA-256 of the bytes as S3 keeps them, in hexadecimal.
 
         Raises Gone, Rejected `object.archived`, `object.too-large`, `image.unreadable`,
         Deferred `aws.denied`, `aws.unavailable`.
@@ -105,10 +108,12 @@ class Objects:
                 answer = self._s3.get_object(
                     Bucket=obj.bucket, Key=obj.key, IfMatch=f'"{obj.etag}"', **_build_version(obj.version_id)
                 )
+                body = _HashedBody(answer["Body"])
                 if is_gzip(answer.get("ContentEncoding", "")):
-                    unpack(answer["Body"], file, limit)
+                    unpack(body, file, limit)
                 else:
-                    shutil.copyfileobj(answer["Body"], file, _CHUNK)
+                    shutil.copyfileobj(body, file, _CHUNK)
+                return body.finish()
         except Deferred as problem:
             _raise_cause(problem)
             raise
@@ -155,6 +160,25 @@ class Objects:
                 self._s3.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", **_build_version(version_id))
         except Deferred as problem:
             _raise_cause(problem)
+
+
+class _HashedBody:
+    """An object's body that computes the SHA-256 of what is read."""
+
+    def __init__(self, body: Readable) -> None:
+        self._body = body
+        self._hash = sha256()
+
+    def read(self, amt: int | None = None, /) -> bytes:
+        data = self._body.read(amt)
+        self._hash.update(data)
+        return data
+
+    def finish(self) -> str:
+        """The hash of the whole body, also where its end was not needed."""
+        while self.read(_CHUNK):
+            pass
+        return self._hash.hexdigest()
 
 
 def _raise_cause(problem: Deferred) -> None:

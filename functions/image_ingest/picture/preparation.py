@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
-from hashlib import file_digest
 from io import BufferedRandom
 
 from image_ingest.deadline import Deadline
@@ -77,11 +76,6 @@ class Preparation:
     def is_confined(self) -> bool | None:
         """Whether the kernel filtered the decoder's system calls; None before a picture was made."""
         return self._isolation.is_confined
-
-    def compute_sha256(self) -> str:
-        """Of the bytes in `file`, in hexadecimal."""
-        self.file.seek(0)
-        return file_digest(self.file, "sha256").hexdigest()
 
     def make_picture(self, settings: PictureSettings, deadline: Deadline) -> Picture:
         """The picture in `file`: upright, sRGB, bounded, without metadata, JPEG or PNG.
