@@ -28,9 +28,11 @@ def client(address: str) -> Any:
 
 @pytest.mark.parametrize("at_once", [b"", HEADERS[:20], HEADERS], ids=["nothing", "half the headers", "the headers"])
 def test_a_download_that_trickles_ends_with_the_deadline(at_once: bytes) -> None:
-    began = time.monotonic()
-    with serve_trickle(at_once) as address, pytest.raises(Deferred) as late, limit_calls(Deadline(SECONDS)):
-        Objects(client(address)).copy(OBJECT, BytesIO())
+    with serve_trickle(at_once) as address:
+        objects = Objects(client(address))
+        began = time.monotonic()
+        with pytest.raises(Deferred) as late, limit_calls(Deadline(SECONDS)):
+            objects.copy(OBJECT, BytesIO())
     assert late.value.code == "worker.out-of-time"
     assert SECONDS * 0.9 < time.monotonic() - began < LONG / 4
 
