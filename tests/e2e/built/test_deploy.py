@@ -6,15 +6,24 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sandbox.aws import EmbeddedAws
+import pytest
+
+from sandbox.aws import EmbeddedAws, start_aws
 from sandbox.lambda_runtime import SAM, Built, this_machine
 from tests import ROOT
 
 # The embedded AWS has no Logs Insights queries; a newcomer's samconfig.toml asks for them.
 WITHOUT_QUERIES = ('"Monitoring=full"', '"Monitoring=basic"')
+
+
+@pytest.fixture(scope="module", name="aws")
+def own_aws() -> Iterator[EmbeddedAws]:
+    """Not the one that other tests use: what is built here is for Lambda's Python, and not for the emulator's."""
+    with start_aws() as running:
+        yield running
 
 
 def deploy(folder: Path, environment: Mapping[str, str], answer: str) -> subprocess.CompletedProcess[str]:
