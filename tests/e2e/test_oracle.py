@@ -15,6 +15,7 @@ LARGEST = 8_000_000  # bytes that are sent to the browser
 UNEXPLAINED = ("shown but refused", "size", "colour")
 EXPLAINED = {
     "png-exif-at-the-end": "the orientation is applied, as PNG allows it there; Chromium reads it before the pixels",
+    "png-bomb-over-the-limit": "bounded: more pixels than IMAGE_MAX_SOURCE_PIXELS, in a few bytes",
     "ico": "not an accepted format",
     "jpeg-scans-of-many-pixels": "bounded: minutes of decoding in a few bytes",
     "jpeg-segments": "bounded: metadata without end",

@@ -244,9 +244,10 @@ def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
 ) -> None:
     download, waiting = Objects.copy, []
 
-    def watched(objects: Objects, obj: StoredObject, file: BinaryIO, limit: int) -> None:
-        waiting.append([child for server in _children(os.getpid()) for child in _children(server)])
-        download(objects, obj, file, limit)
+    def watched(objects: Objects, obj: StoredObject, file: BinaryIO, limit: int) -> str:
+        servers = [child for child in _children(os.getpid()) if "fork_server" in _command(child)]
+        waiting.append([child for server in servers for child in _children(server)])
+        return download(objects, obj, file, limit)
 
     monkeypatch.setattr(Objects, "copy", watched)
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
@@ -256,6 +257,10 @@ def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
 def _children(process: int) -> list[int]:
     tasks = Path(f"/proc/{process}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
+
+
+def _command(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")
 
 
 def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(

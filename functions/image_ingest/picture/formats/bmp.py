@@ -49,7 +49,7 @@ class _Header:
 
 
 class Bmp(ImageFile.ImageFile):
-    """A BMP, in mode P, RGB or RGBA. Its `info` has `icc_profile`, and `transparency` where runs skip pixels."""
+    """A BMP, in mode P, RGB or RGBA, black where runs skip pixels. Its `info` has `icc_profile`."""
 
     format = "BMP"
     format_description = "Windows bitmap"
@@ -101,12 +101,23 @@ class Bmp(ImageFile.ImageFile):
         if skipped:
             counts = Image.frombuffer("L", self.size, indices, "raw", "L", 0, 1).histogram()
             counts[0] -= sum(end - begin for begin, end in skipped)
-            unused = next((index for index in reversed(range(256)) if not counts[index]), 0)
+            black = self._find_black(counts)
             for begin, end in skipped:
-                indices[begin:end] = bytes((unused,)) * (end - begin)
-            self.info["transparency"] = unused
+                indices[begin:end] = bytes((black,)) * (end - begin)
         order = -1 if self.header.height < 0 else 1  # runs go up, or down if the top row comes first
         self.im, self.tile = Image.frombuffer("P", self.size, indices, "raw", "P", 0, order).im, []
+
+    def _find_black(self, counts: list[int]) -> int:
+        """The index of an unused colour, which becomes black; the darkest colour if all are used."""
+        assert self.palette is not None
+        size = 3 if self.header.version == 12 else 4
+        colours = bytearray(self.palette.palette).ljust(256 * size, b"\0")
+        unused = [index for index in range(256) if not counts[index]]
+        if not unused:
+            return min(range(256), key=lambda index: sum(colours[index * size : index * size + 3]))
+        colours[unused[-1] * size : (unused[-1] + 1) * size] = bytes(size)
+        self.palette = ImagePalette.raw("BGR" if size == 3 else "BGRX", bytes(colours))
+        return unused[-1]
 
 
 def open_bmp(source: Source) -> Bmp:
