@@ -9,21 +9,11 @@ from image_ingest.picture.attention import move_crop
 from image_ingest.picture.geometry import plan_resize
 from image_ingest.settings import Crop, PictureSettings
 from tests.pictures.checks import opened, prepared
-from tests.pictures.makers import encoded, exif
+from tests.pictures.makers import HOW_STORED, encoded, exif
 from tests.pictures.portraits import BACKGROUNDS, TONES, Portrait, choose_portraits, draw_portrait, draw_portraits
 from tests.pictures.scene import heic
 
 SQUARE = PictureSettings(max_width=300, max_height=300, fit="cover", crop="attention")
-HOW_STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 def measure_cut(portrait: Portrait, settings: PictureSettings = SQUARE) -> float:

@@ -18,21 +18,10 @@ from image_ingest.picture import prepare
 from image_ingest.settings import Fit, PictureSettings
 from tests import ROOT
 from tests.pictures.checks import check_fields, fields_of, opened, prepared
-from tests.pictures.makers import encoded, exif, plain_tiff, resized_frame
+from tests.pictures.makers import HOW_STORED, encoded, exif, plain_tiff, resized_frame
 from tests.pictures.profiles import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
 from tests.pictures.scene import FIELDS, grey_scene, heic, noise, scene, see_through
 from tests.pictures.sound import SOUND
-
-HOW_STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 def _stored_as(orientation: int, width: int = 1200, height: int = 800) -> Image.Image:
