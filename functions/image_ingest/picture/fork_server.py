@@ -29,8 +29,8 @@ SERVER_FD = 3
 OUT_OF_MEMORY = 87  # a child's exit status for a MemoryError
 FORK, WAIT, FORGET, LOAD = b"F", b"W", b"R", b"L"
 REQUEST = struct.Struct("!cQ")  # FORK with two descriptors, WAIT and FORGET a process id, LOAD the bytes of an order
-REPLY = struct.Struct("!q")  # to FORK a process id or NOT_FORKED, to WAIT a status as of `os.waitpid`
-NOT_FORKED = -1
+STATUS = struct.Struct("!q")  # the reply to WAIT, as of `os.waitpid`; no other request has a reply
+PROCESS_ID = struct.Struct("!Q")  # a child writes it first; if FORK fails, its socket is closed instead
 ORDER = struct.Struct("!QQQ")  # bytes of the order, bytes of memory, seconds of computing
 LENGTH = struct.Struct("!Q")
 READY = b"\1"
@@ -68,17 +68,16 @@ def serve(name: str) -> NoReturn:
     while (request := _receive_request(parent)) is not None:
         (command, number), descriptors = request
         if command == FORK:
-            pid = _fork(decoder, descriptors)
-            children.add(pid)
-            parent.sendall(REPLY.pack(pid))
+            with contextlib.suppress(OSError):  # closed descriptors tell the parent
+                children.add(_fork(decoder, descriptors))
         elif command == LOAD:
             decoder.load(parent.recv(number, socket.MSG_WAITALL))
         else:
             status = os.waitpid(number, 0)[1] if number in children else 0
             children.discard(number)
             if command == WAIT:
-                parent.sendall(REPLY.pack(status))
-    for pid in children - {NOT_FORKED}:
+                parent.sendall(STATUS.pack(status))
+    for pid in children:
         os.kill(pid, signal.SIGKILL)
     os._exit(0)
 
@@ -94,18 +93,18 @@ def _receive_request(parent: socket.socket) -> tuple[tuple[bytes, int], list[int
 def _fork(decoder: Decoder, descriptors: list[int]) -> int:
     try:
         pid = os.fork()
-    except OSError:
-        pid = NOT_FORKED
-    if pid == 0:
-        _child_main(decoder, *descriptors)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return pid
+        if pid == 0:
+            _child_main(decoder, *descriptors)
+        return pid
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _child_main(decoder: Decoder, source_fd: int, answer_fd: int) -> NoReturn:
     try:
         _let_go_of_the_parent(source_fd, answer_fd)
+        _write(PROCESS_ID.pack(os.getpid()))
         decoder.get_ready()
         _write(READY)
         size, memory, cpu_seconds = ORDER.unpack(_receive(ORDER.size))

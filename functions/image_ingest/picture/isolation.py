@@ -28,13 +28,13 @@ from image_ingest.picture.fork_server import (
     FORK,
     LENGTH,
     LOAD,
-    NOT_FORKED,
     ORDER,
     OUT_OF_MEMORY,
+    PROCESS_ID,
     READY,
-    REPLY,
     REQUEST,
     SERVER_FD,
+    STATUS,
     WAIT,
 )
 
@@ -82,16 +82,12 @@ class ForkServer:
         with self._lock:
             self._disconnect()
 
-    def fork(self, source_fd: int, answer_fd: int) -> int:
-        """A new child's process id. Raises ChildDied `no-process`."""
+    def fork(self, source_fd: int, answer_fd: int) -> None:
+        """Requests a child, which writes its process id to `answer_fd`. Raises ChildDied `no-process`."""
         for _ in range(2):  # a server that was killed is replaced once
             with self._lock, contextlib.suppress(OSError):
-                server = self._connect()
-                socket.send_fds(server, [REQUEST.pack(FORK, 0)], [source_fd, answer_fd])
-                pid = _receive_number(server)
-                if pid == NOT_FORKED:
-                    break
-                return pid
+                socket.send_fds(self._connect(), [REQUEST.pack(FORK, 0)], [source_fd, answer_fd])
+                return
             self.stop()
         raise ChildDied("no-process")
 
@@ -100,7 +96,7 @@ class ForkServer:
         with self._lock, contextlib.suppress(OSError):
             if self._socket is not None:
                 self._socket.sendall(REQUEST.pack(WAIT, pid))
-                return _receive_number(self._socket)
+                return _receive_status(self._socket)
         return 0
 
     def forget(self, pid: int) -> None:
@@ -165,27 +161,44 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)}
 
 
-def _receive_number(server: socket.socket) -> int:
-    data = server.recv(REPLY.size, socket.MSG_WAITALL)
-    if len(data) < REPLY.size:
+def _receive_status(server: socket.socket) -> int:
+    data = server.recv(STATUS.size, socket.MSG_WAITALL)
+    if len(data) < STATUS.size:
         raise ConnectionError
-    return int(REPLY.unpack(data)[0])
+    return int(STATUS.unpack(data)[0])
 
 
-@dataclass(frozen=True)
 class _Child:
-    pid: int
-    socket: socket.socket
+    """A child that was requested, seen from its end of the socket."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self.socket = peer
+        self._pid: int | None = None
+
+    def read_pid(self) -> int:
+        """Its process id, as soon as it runs. Raises ConnectionError if it never did, TimeoutError."""
+        if self._pid is None:
+            data = _read(self.socket, PROCESS_ID.size, time.monotonic() + _ANSWERS_WITHIN)
+            if data is None:
+                raise ConnectionError
+            (self._pid,) = PROCESS_ID.unpack(data)
+        return self._pid
 
     def has_ended(self) -> bool:
         poll = select.poll()
         poll.register(self.socket, 0)  # which still tells of a hang-up
         return bool(poll.poll(0))
 
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self.socket.close()
+    def kill(self) -> int:
+        """Its process id, or 0 if it never ran."""
+        with self.socket:
+            try:
+                pid = self.read_pid()
+            except OSError:
+                return 0
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            return pid
 
 
 class Isolation:
@@ -204,19 +217,18 @@ class Isolation:
     @property
     def pid(self) -> int | None:
         """The process id of the child that waits for its work."""
-        return self._child.pid if self._child else None
+        return self._child.read_pid() if self._child else None
 
     def start(self) -> None:
-        """Starts the child, if it is not started yet. Raises ChildDied `no-process`."""
+        """Requests the child, if it is not requested yet, and does not wait for it. Raises ChildDied `no-process`."""
         if self._child is None:
             self._child = self._new_child()
 
     def stop(self) -> None:
         """Ends the child, if it is started."""
         child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            self._server.forget(child.pid)
+        if child is not None and (pid := child.kill()):
+            self._server.forget(pid)
 
     def close(self) -> None:
         """Ends the child, if it is started, and gives the file back."""
@@ -230,25 +242,38 @@ class Isolation:
         """
         end = time.monotonic() + limits.wall_seconds
         self.file.flush()
-        if self._child is not None and self._child.has_ended():  # killed while it waited; not the source's fault
-            self.stop()
-        self.start()
-        assert self._child
-        child, self._child = self._child, None
-        answer = None
+        child, answer = self._take_child(), None
         try:
             answer = self._answer(child.socket, order, limits, end)
         except TimeoutError:
             raise ChildDied("stalled") from None
         finally:
-            child.kill()
-            status = self._end(child.pid, answered=answer is not None)
+            status = self._end(child, answered=answer is not None)
             self._server.load(order)
         if answer is None:
             raise ChildDied(_cause(status))
         return answer
 
-    def _end(self, pid: int, *, answered: bool) -> int:
+    def _take_child(self) -> _Child:
+        """The child, which runs. One that was killed while it waited is replaced, as that is not the source's fault."""
+        for _ in range(2):
+            self.start()
+            assert self._child
+            try:
+                self._child.read_pid()
+                if not self._child.has_ended():
+                    child, self._child = self._child, None
+                    return child
+            except TimeoutError:
+                self._server.stop()
+            except ConnectionError:
+                pass
+            self.stop()
+        raise ChildDied("no-process")
+
+    def _end(self, child: _Child, *, answered: bool) -> int:
+        """Ends the child. How it ended by itself, where it gave no answer."""
+        pid = child.kill()
         if not answered:
             return self._server.wait(pid)
         self._server.forget(pid)
@@ -261,11 +286,11 @@ class Isolation:
             raise ChildDied("no-process") from None
         with its:
             try:
-                pid = self._server.fork(self.file.fileno(), its.fileno())
+                self._server.fork(self.file.fileno(), its.fileno())
             except ChildDied:
                 ours.close()
                 raise
-        return _Child(pid, ours)
+        return _Child(ours)
 
     def _answer(self, child: socket.socket, order: bytes, limits: Limits, end: float) -> bytes | None:
         """The whole answer, or None when the child ends without one. Raises TimeoutError, ChildDied `no-process`."""

@@ -120,6 +120,22 @@ def test_a_child_started_ahead_gets_its_work_later(hostile: ForkServer) -> None:
         assert isolation.run(b"PNG", LIMITS) == b"done"
 
 
+def test_starting_a_child_waits_for_nothing() -> None:
+    before = _children()
+    server = ForkServer("tests.pictures.hostile")
+    assert run_isolated(server, "echo", "one") == b"one"
+    (pid,) = map(int, _children() - before)
+    with closing(Isolation(server)) as isolation:
+        isolation.file.write(with_order(b"", "echo", "two"))
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        isolation.start()
+        assert time.monotonic() - began < 5
+        os.kill(pid, signal.SIGCONT)
+        assert isolation.run(b"PNG", LIMITS) == b"two"
+    server.stop()
+
+
 def test_a_server_that_does_not_get_ready_blames_no_source() -> None:
     server = ForkServer("tests.pictures.no_such_decoder")
     with closing(Isolation(server)) as isolation, pytest.raises(ChildDied) as death:
@@ -156,6 +172,21 @@ def test_a_fork_server_that_was_killed_is_replaced() -> None:
     os.kill(int(pid), signal.SIGKILL)
     _await_end(Path("/proc") / pid)
     assert run_isolated(server, "echo", "two") == b"two"
+    server.stop()
+
+
+def test_a_fork_server_that_is_killed_before_it_forks_is_replaced() -> None:
+    before = _children()
+    server = ForkServer("tests.pictures.hostile")
+    assert run_isolated(server, "echo", "one") == b"one"
+    (pid,) = map(int, _children() - before)
+    with closing(Isolation(server)) as isolation:
+        isolation.file.write(with_order(b"", "echo", "two"))
+        os.kill(pid, signal.SIGSTOP)
+        isolation.start()
+        os.kill(pid, signal.SIGKILL)
+        _await_end(Path(f"/proc/{pid}"))
+        assert isolation.run(b"PNG", LIMITS) == b"two"
     server.stop()
 
 

@@ -31,7 +31,8 @@ def find_colours(info: Mapping[Any, Any]) -> Colours:
 def convert_to_srgb(image: Image.Image, colours: Colours) -> Image.Image:
     """An L, LA, RGB or RGBA picture in sRGB, from `image` in L, LA, RGB, RGBA, CMYK, YCbCr or LAB.
 
-    A broken profile, or one for another colour space, counts as none, and none counts as sRGB.
+    A broken profile, or one for another colour space, counts as none, and none counts as sRGB. An RGB picture may be
+    converted in place.
     """
     if image.mode in ("LA", "RGBA"):
         alpha = image.getchannel("A")
@@ -58,7 +59,7 @@ def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image | N
     if mode != image.mode and (mode, image.mode) not in (("RGB", "L"), ("RGB", "YCbCr")):
         return None
     try:
-        result = _apply_transform(image.convert(mode), transform)
+        result = _apply_transform(image if image.mode == mode else image.convert(mode), transform)
     except _BROKEN:
         return None
     return result.convert("L") if image.mode == "L" else result
