@@ -12,6 +12,9 @@ from collections.abc import Generator
 import pytest
 
 from sandbox.tools.commands import Unavailable
+from tests.support.aws_models import share_models
+
+share_models()
 
 _IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"
 

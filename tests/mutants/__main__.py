@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import random
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from tests import ROOT
@@ -37,11 +39,15 @@ def main() -> int:
         covering = load_map(_MAP) if options.keep_map else make_map(_MAP)
         jobs = [plan_job(mutant, covering) for mutant in sample]
     load_packages()
-    if options.tests and _try(Job(None, options.tests)) != "survived":
-        print("The tests do not pass without a mutant.")
-        return 1
-    with multiprocessing.get_context("fork").Pool(options.processes) as pool:
-        ends = list(zip(sample, pool.imap(_try, jobs), strict=True))
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        multiprocessing.get_context("fork").Pool(options.processes) as pool,
+    ):
+        attempt = partial(_try, Path(folder))
+        if options.tests and pool.apply(attempt, [Job(None, options.tests)]) != "survived":
+            print("The tests do not pass without a mutant.")
+            return 1
+        ends = list(zip(sample, pool.imap(attempt, jobs), strict=True))
     return _report(ends)
 
 
@@ -79,12 +85,20 @@ def _parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _try(job: Job) -> End:
+@cache
+def _copy_of(process: int, folder: Path) -> Copy:
+    """Each process has one copy of the project for all its mutants."""
+    own = folder / str(process)
+    own.mkdir()
+    return Copy(own)
+
+
+def _try(folder: Path, job: Job) -> End:
     if not job.tests:
         return "survived"
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        began = time.monotonic()
-        end = Copy(Path(folder)).run(job.mutant, job.tests, job.seconds)
+    copy = _copy_of(os.getpid(), folder)
+    began = time.monotonic()
+    end = copy.run(job.mutant, job.tests, job.seconds)
     place = f"{job.mutant.path}:{job.mutant.line}" if job.mutant else "without a mutant"
     print(f"{end:9} {time.monotonic() - began:6.1f} s  {place}", flush=True)
     return end

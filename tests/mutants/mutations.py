@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
+from itertools import accumulate
 from pathlib import Path
 
 _COMPARISONS: dict[type[ast.cmpop], str] = {
@@ -65,25 +66,35 @@ class Mutant:
 
 def find_mutants(root: Path, path: str) -> list[Mutant]:
     """Every mutant of one file, in the order of the code."""
-    source = (root / path).read_bytes()
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    tree = ast.parse(source)
+    source = _Source((root / path).read_bytes())
     return [
-        Mutant(path, node.lineno, starts[node.lineno - 1] + node.col_offset, _end(node, starts), text)
-        for node, text in _changes(tree, source.decode())
-        if text != ast.get_source_segment(source.decode(), node)
+        Mutant(path, node.lineno, *source.place(node), text)
+        for node, text in _changes(ast.parse(source.code), source)
+        if text != source.text(node)
     ]
 
 
-def _end(node: ast.expr | ast.stmt, starts: list[int]) -> int:
-    assert node.end_lineno is not None
-    assert node.end_col_offset is not None
-    return starts[node.end_lineno - 1] + node.end_col_offset
+class _Source:
+    """The bytes of a file, and where each node is in them: `ast.get_source_segment` splits the whole file each time."""
+
+    def __init__(self, code: bytes) -> None:
+        self.code = code
+        self._starts = [0, *accumulate(map(len, code.splitlines(keepends=True)))]
+
+    def place(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """The first byte and the one after the last."""
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        start = self._starts[node.lineno - 1] + node.col_offset
+        return start, self._starts[node.end_lineno - 1] + node.end_col_offset
+
+    def text(self, node: ast.expr | ast.stmt) -> str:
+        """The code of the node."""
+        start, end = self.place(node)
+        return self.code[start:end].decode()
 
 
-def _changes(tree: ast.Module, source: str) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+def _changes(tree: ast.Module, source: _Source) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     ignored = {id(part) for node in ast.walk(tree) for part in _without_behaviour(node)}
     for node in _walk(tree, ignored):
         if isinstance(node, ast.expr):
@@ -119,9 +130,9 @@ def _without_behaviour(node: ast.AST) -> Iterator[ast.AST]:
         yield node
 
 
-def _expressions(node: ast.expr, source: str) -> Iterator[str]:  # noqa: C901  # one case per kind of expression
+def _expressions(node: ast.expr, source: _Source) -> Iterator[str]:  # noqa: C901  # one case per kind of expression
     def text(part: ast.expr) -> str:
-        code = ast.get_source_segment(source, part) or ""
+        code = source.text(part)
         return f"({code})" if isinstance(part, ast.NamedExpr) else code
 
     match node:
@@ -149,11 +160,10 @@ def _is_type_or_text(node: ast.expr) -> bool:
     return (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)) or isinstance(node, ast.JoinedStr)
 
 
-def _statements(node: ast.stmt, source: str) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+def _statements(node: ast.stmt, source: _Source) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     match node:
         case ast.If(test=test) | ast.While(test=test):
-            condition = ast.get_source_segment(source, test)
-            yield test, f"not ({condition})"
+            yield test, f"not ({source.text(test)})"
         case ast.Expr(value=ast.Call()) | ast.AugAssign():
             yield node, "pass"
         case ast.Return(value=ast.expr() as value) if not _is_switch(value):

@@ -11,7 +11,8 @@ import pytest
 
 from tests import ROOT
 from tests.mutants.__main__ import choose
-from tests.mutants.mutations import find_mutants
+from tests.mutants.mutations import Mutant, find_mutants
+from tests.mutants.trial import Copy
 
 
 def run_mutants(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,13 +49,48 @@ def test_tests_that_fail_anyway_prove_nothing(tmp_path: Path) -> None:
 
 
 def test_every_mutant_is_valid_code_and_differs() -> None:
-    for mutant in choose(seed=3, count=400):
-        source = (ROOT / mutant.path).read_bytes()
-        assert ast.dump(ast.parse(mutant.apply(source))) != ast.dump(ast.parse(source)), mutant
+    sample = choose(seed=3, count=400)
+    sources = {path: (ROOT / path).read_bytes() for path in {mutant.path for mutant in sample}}
+    trees = {path: ast.dump(ast.parse(source)) for path, source in sources.items()}
+    for mutant in sample:
+        assert ast.dump(ast.parse(mutant.apply(sources[mutant.path]))) != trees[mutant.path], mutant
 
 
 def test_the_same_seed_is_the_same_sample() -> None:
     assert choose(seed=5, count=20) == choose(seed=5, count=20) != choose(seed=6, count=20)
+
+
+def test_a_copy_is_as_before_when_a_trial_ended(tmp_path: Path) -> None:
+    (mutant,) = choose(seed=7, count=1, only="ledger/order")
+    writing = tmp_path / "test_writing.py"
+    writing.write_text(f"""
+from pathlib import Path
+from tests import ROOT
+
+def test_that_writes() -> None:
+    assert Path({mutant.path!r}).read_bytes() != (Path({str(ROOT)!r}) / {mutant.path!r}).read_bytes()
+    assert ROOT != Path({str(ROOT)!r})
+    (ROOT / "left.txt").write_text("left")
+    (ROOT / "README.md").unlink()
+""")
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    copy = Copy(folder)
+    assert copy.run(mutant, [str(writing)]) == "survived"
+    for path in (mutant.path, "README.md"):
+        assert (folder / path).read_bytes() == (ROOT / path).read_bytes()
+    assert not (folder / "left.txt").exists()
+
+
+def test_bytecode_of_an_earlier_mutant_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    copy = Copy(tmp_path / "copy")
+    source = (ROOT / "functions/image_ingest/__init__.py").read_bytes()
+    for number in (1, 2, 3):
+        mutant = Mutant("functions/image_ingest/__init__.py", 1, 0, len(source), f"NUMBER = {number}\n")
+        reading = tmp_path / f"test_{number}.py"
+        reading.write_text(f"def test():\n    import image_ingest\n    assert image_ingest.NUMBER == {number}\n")
+        assert copy.run(mutant, [str(reading)]) == "survived"
 
 
 def test_annotations_docstrings_and_messages_are_left_alone(tmp_path: Path) -> None:

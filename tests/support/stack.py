@@ -10,7 +10,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 from urllib.parse import quote_plus
 
@@ -20,6 +21,12 @@ from PIL import Image
 
 from image_ingest import app
 from sandbox.superoffice import StandIn
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
 
 REGION: Final = "eu-north-1"
 ACCOUNT = "123456789012"
@@ -54,10 +61,7 @@ class MotoStack:
     _sequence: int = 0x0055AED6DCD9
 
     def __post_init__(self) -> None:
-        self.s3 = boto3.client("s3", REGION)
-        self.sqs = boto3.client("sqs", REGION)
-        self.dynamodb = boto3.client("dynamodb", REGION)
-        self.secrets = boto3.client("secretsmanager", REGION)
+        self.s3, self.sqs, self.dynamodb, self.secrets = _make_clients()
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         self.ingest_queue = self.sqs.create_queue(QueueName="ingest")["QueueUrl"]
@@ -189,6 +193,17 @@ class MotoStack:
             name: int(value["N"]) if "N" in value and value["N"].isdigit() else next(iter(value.values()))
             for name, value in item.items()
         }
+
+
+@cache
+def _make_clients() -> tuple[S3Client, SQSClient, DynamoDBClient, SecretsManagerClient]:
+    """The tests' own clients, for all stacks of this process: they keep nothing of one."""
+    return (
+        boto3.client("s3", REGION),
+        boto3.client("sqs", REGION),
+        boto3.client("dynamodb", REGION),
+        boto3.client("secretsmanager", REGION),
+    )
 
 
 @contextmanager
