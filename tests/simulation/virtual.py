@@ -55,30 +55,55 @@ class Task:
         self.done = False
         self.error: BaseException | None = None
         self._verdict: str = ""
-        self._go = threading.Semaphore(0)
-        self._back = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._main, args=(run,), name=name, daemon=True)
-        self._thread.start()
+        self._run = run
+        self._thread = _idle.pop() if _idle else _Thread()
+        self._thread.task = self
 
     def resume(self, verdict: str = "") -> None:
         """Lets it run to its next call, or to its end; `verdict` says how the call that it waits for goes."""
         self._verdict = verdict
-        self._go.release()
-        self._back.acquire()
+        self._thread.go.release()
+        self._thread.back.acquire()
         if self.done:
-            self._thread.join()
+            _idle.append(self._thread)
 
     def pause(self) -> str:
         """Called by the task itself before a call: the verdict on it."""
-        self._back.release()
-        self._go.acquire()
+        self._thread.back.release()
+        self._thread.go.acquire()
         return self._verdict
 
-    def _main(self, run: Callable[[], None]) -> None:
-        self._go.acquire()
+    def run(self) -> None:
+        """Called by its thread."""
         try:
-            run()
+            self._run()
         except BaseException as error:  # noqa: BLE001  # whoever resumes it looks at it
             self.error = error
         self.done = True
-        self._back.release()
+
+
+class _Thread(threading.Thread):
+    """Runs one task after the other: a search has thousands, each of which is over before it goes on."""
+
+    task: Task
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.go = _closed()
+        self.back = _closed()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            self.go.acquire()
+            self.task.run()
+            self.back.release()
+
+
+def _closed() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+_idle: list[_Thread] = []
