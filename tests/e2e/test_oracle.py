@@ -20,6 +20,10 @@ EXPLAINED = {
     "jpeg-scans-of-many-pixels": "bounded: minutes of decoding in a few bytes",
     "jpeg-segments": "bounded: metadata without end",
     "jpeg-fill-flood": "bounded: metadata without end",
+    **dict.fromkeys(
+        ("jpeg-cut-with-end", "jpeg-grey-cut-with-end", "jpeg-cmyk-cut-with-end", "jpeg-large-and-empty"),
+        "rows are missing, which Chromium leaves grey",
+    ),
 }
 
 

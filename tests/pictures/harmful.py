@@ -90,6 +90,11 @@ def _noisy(encoder: str, **options: object) -> Callable[[], bytes]:
     return _cut(lambda: encoded(noise(160, 120), encoder, **options), 0.6)
 
 
+def _cut_with_end(mode: str) -> Callable[[], bytes]:
+    cut = _cut(lambda: encoded(noise(160, 120).convert(mode), "JPEG"), 0.6)
+    return lambda: cut() + b"\xff\xd9"
+
+
 HARMFUL: tuple[Sample, ...] = (
     odd("nothing", lambda: b"", UNSUPPORTED),
     odd("text", lambda: b"not a picture", UNSUPPORTED),
@@ -102,6 +107,9 @@ HARMFUL: tuple[Sample, ...] = (
     odd("video", lambda: box(b"ftyp", b"isom\0\0\2\0isomavc1mp41") + bytes(99), UNSUPPORTED),
     odd("jpeg-cut", _noisy("JPEG"), UNREADABLE),
     odd("jpeg-progressive-cut", _noisy("JPEG", progressive=True), UNREADABLE),
+    odd("jpeg-cut-with-end", _cut_with_end("RGB"), UNREADABLE),
+    odd("jpeg-grey-cut-with-end", _cut_with_end("L"), UNREADABLE),
+    odd("jpeg-cmyk-cut-with-end", _cut_with_end("CMYK"), UNREADABLE),
     odd("png-cut", _noisy("PNG"), UNREADABLE),
     odd("gif-cut", _noisy("GIF"), UNREADABLE),
     odd("tiff-cut", _noisy("TIFF"), UNREADABLE),
@@ -116,7 +124,7 @@ HARMFUL: tuple[Sample, ...] = (
     odd("jpeg-no-tables", lambda: _jpeg().replace(b"\xff\xc4", b"\xff\xfe"), JPEG),
     odd("jpeg-lossless-frame", lambda: _jpeg().replace(b"\xff\xc0", b"\xff\xc3"), UNREADABLE),
     odd("jpeg-huge", lambda: resized_frame(_jpeg(), 65_500, 65_500), TOO_MANY),
-    odd("jpeg-large-and-empty", lambda: resized_frame(_jpeg(), 9_900, 9_900), JPEG),
+    odd("jpeg-large-and-empty", lambda: resized_frame(_jpeg(), 9_900, 9_900), UNREADABLE),
     odd(
         "jpeg-coefficients",
         lambda: resized_frame(_jpeg(progressive=True, subsampling=0), 12_500, 7_900),

@@ -18,9 +18,9 @@ from image_ingest.picture import prepare
 from image_ingest.settings import Fit, PictureSettings
 from tests import ROOT
 from tests.pictures.checks import check_fields, fields_of, opened, prepared
-from tests.pictures.makers import HOW_STORED, encoded, exif, plain_tiff, resized_frame
+from tests.pictures.makers import HOW_STORED, encoded, exif, plain_tiff
 from tests.pictures.profiles import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
-from tests.pictures.scene import FIELDS, grey_scene, heic, noise, scene, see_through
+from tests.pictures.scene import FIELDS, heic, noise, scene, see_through
 from tests.pictures.sound import SOUND
 
 
@@ -207,11 +207,11 @@ def test_nothing_of_the_metadata_is_left() -> None:
 
 
 def test_the_limit_of_pixels_is_the_operators() -> None:
-    source = resized_frame(encoded(grey_scene(), "JPEG"), 20_000, 10_000)
+    source = encoded(Image.new("L", (12_000, 8_334)), "JPEG")
     with pytest.raises(Rejected) as refusal:
         prepared(source)
     assert refusal.value.code == "image.too-many-pixels"
-    assert prepared(source, PictureSettings(max_source_pixels=200_000_000)).width == 1024
+    assert prepared(source, PictureSettings(max_source_pixels=12_000 * 8_334)).width == 1024
 
 
 def test_the_functions_memory_bounds_decoding() -> None:
@@ -272,3 +272,12 @@ def test_importing_costs_nothing_before_a_picture_comes() -> None:
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "functions")}
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, env=environment, timeout=60)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_whose_last_pixel_is_grey_is_complete(mode: str, options: dict[str, object]) -> None:
+    image = scene().copy()
+    image.paste((128, 128, 128), (image.width - 40, image.height - 40, image.width, image.height))
+    picture = prepared(encoded(image.convert(mode), "JPEG", **options))
+    assert (picture.width, picture.height) == image.size

@@ -1,8 +1,8 @@
 """A JPEG's markers (ITU-T T.81, annex B): its frame, its scans, and what its segments state about its looks.
 
 The decoder gets the segments that hold the picture and nothing else, so damage in any other segment can refuse nothing.
-A picture without its end marker is decoded with two different continuations: if they give different pixels, some are
-missing.
+A picture that may be cut off, as its end marker is missing or its last pixel is grey, is decoded with two different
+continuations: if they give different pixels, some are missing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _WITHOUT_BODY = (0x01, 0xD8)
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart marker
 _UNKNOWN = 14  # bits that no scan has given yet
 _START, _END = b"\xff\xd8", b"\xff\xd9"
-_CONTINUATIONS = (_END, b"\xaa" * 64 + _END)
+_CONTINUATIONS = (_END, b"\xaa" * 255 + _END)  # the second one holds the data of a few blocks
+_GREY = {127, 128}
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,21 @@ class Jpeg(JpegImageFile):
         """Raises OSError if pixels are missing."""
         tile = self.tile
         try:
-            return super().load()
+            super().load()
         except OSError:
             end = _find_end(self.source, self.header)
             if end is None:
                 raise
             self._load_without_end(end, tile)
-            return super().load()
+        else:
+            if tile and self._ends_grey() and (end := _find_end(self.source, self.header)):
+                self._load_without_end(end, tile)
+        return super().load()
+
+    def _ends_grey(self) -> bool:
+        """Whether the last pixel is as libjpeg leaves those that its data did not reach."""
+        levels = self.getpixel((self.width - 1, self.height - 1))
+        return {levels} <= _GREY if isinstance(levels, int) else {*cast("Any", levels)} <= _GREY
 
     def _load_without_end(self, end: int, tile: list[Any]) -> None:
         """Loads what stands before `end`, where an end marker should be."""
