@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageCms, ImageDraw
@@ -57,6 +58,7 @@ def make_album(own: Path | None = None) -> list[Sample]:
     return samples
 
 
+@cache
 def _draw_phone_photo() -> bytes:
     image = _draw_person((3000, 4000), "#4a6fa5").transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
@@ -67,6 +69,7 @@ def _draw_phone_photo() -> bytes:
     return _encode(image, "JPEG", quality=88, exif=exif, icc_profile=_make_srgb_profile())
 
 
+@cache
 def _draw_portrait(colour: str) -> bytes:
     return _encode(_draw_person((1200, 1600), colour), "JPEG", quality=90)
 
@@ -89,6 +92,7 @@ def _draw_person(size: tuple[int, int], colour: str) -> Image.Image:
     return image
 
 
+@cache
 def _draw_logo() -> bytes:
     image = Image.new(
         "RGBA", (1400, 900), (255, 0, 255, 0)
@@ -101,6 +105,7 @@ def _draw_logo() -> bytes:
     return _encode(image, "PNG", optimize=True)
 
 
+@cache
 def _draw_scan() -> bytes:
     image = _draw_background((1800, 1200), "#8fb8de")
     draw = ImageDraw.Draw(image)
@@ -114,6 +119,7 @@ def _draw_scan() -> bytes:
     return _encode(image.convert("CMYK"), "TIFF", compression="tiff_lzw")
 
 
+@cache
 def _draw_product() -> bytes:
     image = Image.new("RGB", (2400, 2400), "#fafafa")
     draw = ImageDraw.Draw(image)
