@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 
 from sandbox.tools.chromium import find_chromium
 
@@ -71,9 +71,13 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def visit(browser: Browser, url: str, theme: Theme = "light", width: int = 1360) -> Iterator[Page]:
-    """The page as a new visitor sees it. Fails if it complains in the console, or wants something from elsewhere."""
+    """The page as a new visitor sees it. Fails if it complains in the console, or wants something from elsewhere.
+
+    The visitor wants no motion: without a GPU, drawing it takes most of the processor.
+    """
     complaints: list[str] = []
-    with browser.new_context(viewport={"width": width, "height": 1060}, color_scheme=theme) as context:
+    size: ViewportSize = {"width": width, "height": 1060}
+    with browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce") as context:
         page = context.new_page()
         page.on("console", lambda line: complaints.append(line.text) if line.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

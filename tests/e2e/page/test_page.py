@@ -20,6 +20,7 @@ from tests.e2e.page.helpers import (
     photo,
     pixels,
     put_many,
+    raise_rate,
     read_outcomes,
     shown_colour,
     switch,
@@ -38,6 +39,7 @@ expect.set_options(timeout=SETTLES)
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     with running_sandbox(tmp_path_factory.mktemp("sandbox")) as exported:
+        raise_rate(exported)
         yield exported
 
 
