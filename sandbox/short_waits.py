@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from sandbox.aws import TEMPLATE, DeployedStack, EmbeddedAws, zip_function
 
 DESCRIPTION = (
-    "Waits are shorter than in production: back-off 1 to 6 s (30 s to 6 h), a call to SuperOffice 3 s (30 s), "
-    "an invocation 15 s (120 s), visibility 30 s (720 s), lease margin 6 s (30 s)."
+    "Waits are shorter than in production: back-off 1 to 3 s (30 s to 6 h), a call to SuperOffice 2 s (30 s), "
+    "an invocation 8 s (120 s), visibility 10 s (720 s), lease margin 3 s (30 s)."
 )
 _LAUNCHER = "short_waits"
 _CODE = '''\
@@ -22,7 +22,16 @@ from image_ingest.app import handle_event
 from image_ingest.timing import Timing
 from image_ingest.worker import build_worker
 
-TIMING = Timing(first_back_off=1, longest_back_off=6, lease_margin=6, superoffice_exchange=3)
+FIRST_BACK_OFF = {back_off}
+TIMING = Timing(
+    reserve=3,
+    closing=2.5,
+    least_for_upload=1,
+    first_back_off=FIRST_BACK_OFF,
+    longest_back_off=max(FIRST_BACK_OFF, 3),
+    lease_margin=3,
+    superoffice_exchange=2,
+)
 
 
 @cache
@@ -35,22 +44,20 @@ def lambda_handler(event, context):
 '''
 _CHANGES = (
     ("Handler: image_ingest.app.lambda_handler", f"Handler: {_LAUNCHER}.lambda_handler"),
-    ("Timeout: 120", "Timeout: 15"),
-    ("VisibilityTimeout: 720", "VisibilityTimeout: 30"),
+    ("Timeout: 120", "Timeout: 8"),
+    ("VisibilityTimeout: 720", "VisibilityTimeout: 10"),
 )
 
 
-def deploy_with_short_waits(aws: EmbeddedAws, stack_name: str, parameters: Mapping[str, str]) -> DeployedStack:
-    """Deploys the template and the function, both unchanged but for the waits."""
+def deploy_with_short_waits(
+    aws: EmbeddedAws, stack_name: str, parameters: Mapping[str, str], back_off: float = 1
+) -> DeployedStack:
+    """Deploys the template and the function, both unchanged but for the waits. `back_off` is the first, in seconds."""
     template = TEMPLATE.read_text()
     for text, shorter in _CHANGES:
         assert template.count(text) == 1, f"the template should have once: {text}"
         template = template.replace(text, shorter)
-    stack = aws.deploy(parameters, template=template, stack_name=stack_name)
     package = io.BytesIO(zip_function())
     with zipfile.ZipFile(package, "a") as archive:
-        archive.writestr(f"{_LAUNCHER}.py", _CODE)
-    aws.client("lambda").update_function_code(
-        FunctionName=stack.outputs["ImageIngestFunctionName"], ZipFile=package.getvalue()
-    )
-    return stack
+        archive.writestr(f"{_LAUNCHER}.py", _CODE.format(back_off=back_off))
+    return aws.deploy(parameters, template=template, code=package.getvalue(), stack_name=stack_name)

@@ -23,7 +23,7 @@ from sandbox.superoffice import StandIn, prepare_keys
 
 UPLOADS, TARGETS = 200, 50
 DRAIN_SECONDS = 240.0
-_LATE = 4.0  # seconds: longer than the function waits for a response here, and shorter than its lease
+_LATE = 3.0  # seconds: longer than the function waits for a response here, and shorter than its lease
 
 
 @dataclass(frozen=True)

@@ -79,14 +79,19 @@ class EmbeddedAws:
         parameters: Mapping[str, str] | None = None,
         *,
         template: str | None = None,
+        code: bytes | None = None,
         stack_name: str = "superoffice-image-ingest",
     ) -> DeployedStack:
         """Deploys the project's template. Only the location of the packages is changed.
 
-        `template` is another template's text. Raises SandboxFailed with the first resource that failed.
+        `template` is another template's text, `code` another zip of the function.
+        Raises SandboxFailed with the first resource that failed.
         """
         body = package_template(template if template is not None else TEMPLATE.read_text())
         self._upload_packages()
+        if code is not None:
+            self.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{stack_name}.zip", Body=code)
+            body = body.replace(f"{ARTIFACTS}/function.zip", f"{ARTIFACTS}/{stack_name}.zip")
         cloudformation = self.client("cloudformation")
         try:
             cloudformation.create_stack(

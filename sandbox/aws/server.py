@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import heapq
 import json
-import os
-import shutil
 import sys
-import tempfile
-import threading
 import time
-import zipfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app  # type: ignore[import-untyped]  # has no types
-from ministack.core import lambda_runtime  # type: ignore[import-untyped]  # has no types
 from ministack.services import sqs  # type: ignore[import-untyped]  # has no types
 
 _MOST_LISTED = 200  # hidden messages, and as many visible ones
@@ -78,30 +69,6 @@ def _list_messages(messages: Iterable[Mapping[str, Any]], now: float) -> list[Ma
     ]
 
 
-class LinkingZip(zipfile.ZipFile):
-    """A zip that is unpacked once; every worker gets hard links to its files.
-
-    The layer has 47 MB. Without this, a cold start spends most of its time on writing them.
-    """
-
-    _lock = threading.Lock()
-
-    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
-        """Unpacks into the folder `path`. The files are for reading only, as in Lambda."""
-        if path is None or members is not None:
-            super().extractall(path, members, pwd)
-        else:
-            shutil.copytree(self._unpack_once(), path, copy_function=os.link, dirs_exist_ok=True)
-
-    def _unpack_once(self) -> Path:
-        entries = [(entry.filename, entry.CRC, entry.file_size) for entry in self.infolist()]
-        folder = Path(tempfile.gettempdir(), f"unpacked-{hashlib.sha256(repr(entries).encode()).hexdigest()}")
-        with self._lock:
-            if not folder.exists():
-                super().extractall(folder)
-        return folder
-
-
 def main() -> None:
     """Serves the socket, certificate, key and path named on the command line."""
     descriptor, certificate, key, queue_path = sys.argv[1:]
@@ -109,7 +76,6 @@ def main() -> None:
     config.bind = [f"fd://{descriptor}"]
     config.certfile, config.keyfile = certificate, key
     config.loglevel = "WARNING"
-    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": LinkingZip})
     asyncio.run(serve(partial(serve_request, queue_path), config, shutdown_trigger=asyncio.Event().wait))
 
 

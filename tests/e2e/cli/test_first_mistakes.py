@@ -7,27 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-import pytest
-
-from sandbox.aws import EmbeddedAws, start_aws
+from sandbox.aws import EmbeddedAws
+from sandbox.short_waits import deploy_with_short_waits
 from sandbox.superoffice import StandIn
 from tests import ROOT
 from tests.support.cli_sandbox import CliSandbox
 from tests.support.stack import photo
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[EmbeddedAws]:
-    with start_aws() as running:
-        yield running
-
-
-@pytest.fixture
-def superoffice() -> Iterator[StandIn]:
-    with StandIn() as running:
-        yield running
 
 
 def open_stack(aws: EmbeddedAws, superoffice: StandIn, name: str) -> CliSandbox:
@@ -40,7 +27,8 @@ def explain(sandbox: CliSandbox, entity_id: int) -> str:
 
 
 def test_a_photo_from_before_the_secret_waits_for_it_and_is_then_stored(aws: EmbeddedAws, superoffice: StandIn) -> None:
-    sandbox = open_stack(aws, superoffice, "too-early")
+    rate = {"SuperOfficeCallsPerSecond": "1000"}
+    sandbox = CliSandbox(deploy_with_short_waits(aws, "too-early", rate, back_off=5), superoffice)
     sandbox.put("early.jpg", photo(), "person#1")
     sandbox.until("person#1", "deferred")
     told = explain(sandbox, 1)
