@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from itertools import islice, takewhile
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from flask import Flask
 from PIL import Image
+from werkzeug.routing import Map
 from werkzeug.wrappers import Request, Response
 
 from sandbox.http_server import Server
@@ -23,6 +25,35 @@ from sandbox.superoffice.lookups import Directory, make_lookups
 from sandbox.superoffice.state import Call, State, StoredPicture, Users
 
 AUTHS = ("system_user", "refresh_token", "ticket", "bearer", "basic", "session")
+
+
+class _Application(Flask):
+    """All applications of a process have one map of URLs, as making it is slow; each has its own views."""
+
+    _urls = Map(merge_slashes=False)
+    _known: ClassVar[set[tuple[str, str, frozenset[str]]]] = set()
+
+    def __init__(self) -> None:
+        super().__init__("superoffice-stand-in", static_folder=None)
+        self.url_map = self._urls
+
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,  # noqa: FBT001  # Flask's own signature
+        **options: Any,
+    ) -> None:
+        """Adds the rule if the map does not have it yet, and the view in any case."""
+        assert endpoint is not None
+        assert view_func is not None
+        key = rule, endpoint, frozenset(options.get("methods") or ())
+        if key in self._known:
+            self.view_functions[endpoint] = view_func
+            return
+        super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+        self._known.add(key)
 
 
 class StandIn:
@@ -39,8 +70,7 @@ class StandIn:
         self._port = port
         self._tls = tls
         self._server: Server | None = None
-        app = Flask("superoffice-stand-in")
-        app.url_map.merge_slashes = False
+        app = _Application()
         app.register_blueprint(make_image_api(self.state))
         app.register_blueprint(make_agents_api(self.state))
         app.register_blueprint(make_lookups(self.state, self.directory))
