@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -20,16 +22,18 @@ OBJECT = StoredObject("b", "k.jpg", "v1", "etag", 900, "2026-10-05T09:52:01Z", "
 SECONDS = 1.5  # the deadline
 
 
-def client(address: str) -> Any:
+@contextmanager
+def connect(address: str) -> Iterator[Any]:
     config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
     session = boto3.session.Session("no such key", "no such secret", region_name="eu-north-1")
-    return LimitedClient(session.client("s3", endpoint_url=address, config=config))
+    with closing(session.client("s3", endpoint_url=address, config=config)) as client:
+        yield LimitedClient(client)
 
 
 @pytest.mark.parametrize("at_once", [b"", HEADERS[:20], HEADERS], ids=["nothing", "half the headers", "the headers"])
 def test_a_download_that_trickles_ends_with_the_deadline(at_once: bytes) -> None:
-    with serve_trickle(at_once) as address:
-        objects = Objects(client(address))
+    with serve_trickle(at_once) as address, connect(address) as client:
+        objects = Objects(client)
         began = time.monotonic()
         with pytest.raises(Deferred) as late, limit_calls(Deadline(SECONDS)):
             objects.copy(OBJECT, BytesIO())
@@ -38,8 +42,8 @@ def test_a_download_that_trickles_ends_with_the_deadline(at_once: bytes) -> None
 
 
 def test_without_time_no_call_is_made() -> None:
-    with pytest.raises(Deferred) as late, limit_calls(Deadline(0.1)):
-        client("http://127.0.0.1:9").head_object(Bucket="b", Key="k")
+    with connect("http://127.0.0.1:9") as client, pytest.raises(Deferred) as late, limit_calls(Deadline(0.1)):
+        client.head_object(Bucket="b", Key="k")
     assert late.value.code == "worker.out-of-time"
 
 

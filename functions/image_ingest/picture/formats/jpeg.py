@@ -33,7 +33,7 @@ _WITHOUT_BODY = (0x01, 0xD8)
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart marker
 _UNKNOWN = 14  # bits that no scan has given yet
 _START, _END = b"\xff\xd8", b"\xff\xd9"
-_CONTINUATIONS = (_END, b"\xaa" * 255 + _END)  # the second one holds the data of a few blocks
+_MORE_DATA = b"\xaa" * 255 + _END  # of a few blocks
 _GREY = {127, 128}
 
 
@@ -84,10 +84,11 @@ class Jpeg(JpegImageFile):
             end = _find_end(self.source, self.header)
             if end is None:
                 raise
-            self._load_without_end(end, tile)
+            self._load_up_to(end, tile, _END)
+            self._check_completeness(end, tile)
         else:
             if tile and self._ends_grey() and (end := _find_end(self.source, self.header)):
-                self._load_without_end(end, tile)
+                self._check_completeness(end, tile)
         return super().load()
 
     def _ends_grey(self) -> bool:
@@ -95,17 +96,20 @@ class Jpeg(JpegImageFile):
         levels = self.getpixel((self.width - 1, self.height - 1))
         return {levels} <= _GREY if isinstance(levels, int) else {*cast("Any", levels)} <= _GREY
 
-    def _load_without_end(self, end: int, tile: list[Any]) -> None:
-        """Loads what stands before `end`, where an end marker should be."""
-        body, results = memoryview(self.source)[self.header.scan : end], []
-        for continuation in _CONTINUATIONS:
-            self.tile = list(tile)
-            self.fp = cast("Any", Splice([*self.header.parts, body, continuation]))
-            self._im = None
-            super().load()
-            results.append(self._new(self.im))
-        if ImageChops.difference(*results).getbbox() is not None:
+    def _check_completeness(self, end: int, tile: list[Any]) -> None:
+        """Raises OSError if more data behind `end` would give other pixels than those that are loaded."""
+        loaded = self._new(self.im)
+        self._load_up_to(end, tile, _MORE_DATA)
+        if ImageChops.difference(loaded, self._new(self.im)).getbbox() is not None:
             raise OSError("rows are missing")
+
+    def _load_up_to(self, end: int, tile: list[Any], continuation: bytes) -> None:
+        """Loads what stands before `end`, where an end marker should be, and then the continuation."""
+        body = memoryview(self.source)[self.header.scan : end]
+        self.tile = list(tile)
+        self.fp = cast("Any", Splice([*self.header.parts, body, continuation]))
+        self._im = None
+        super().load()
 
 
 def read_structure(source: Source) -> JpegStructure:
