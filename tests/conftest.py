@@ -17,6 +17,12 @@ from tests.support.aws_models import share_models
 share_models()
 
 _IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"
+_LONG = ("tests/e2e", "tests/unit/picture", "tests/integration/test_processes.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, so that no process still works on one when the others have ended."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 @pytest.hookimpl(wrapper=True)
