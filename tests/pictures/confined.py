@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import IngestError
+from image_ingest.picture import Picture
 from image_ingest.picture.isolation import ForkServer
 from image_ingest.picture.preparation import DECODER, prepare
 from image_ingest.settings import PictureSettings
@@ -27,7 +29,13 @@ def describe(source: bytes, server: ForkServer) -> str:
         picture = prepare(source, PictureSettings(), Deadline(60), server)
     except IngestError as failure:
         return f"{failure.code}: {failure.message}"
-    return f"{picture.content_type} {picture.width}x{picture.height} {hash(picture.data)}"
+    return describe_picture(picture)
+
+
+def describe_picture(picture: Picture) -> str:
+    """Equal for equal pictures."""
+    digest = hashlib.sha256(picture.data).hexdigest()
+    return f"{picture.content_type} {picture.width}x{picture.height} {digest}"
 
 
 def find_differences(sources: Iterable[tuple[str, bytes]]) -> Iterator[str]:

@@ -87,12 +87,19 @@ class Jpeg(JpegImageFile):
             self._load_up_to(end, tile, _END)
             self._check_completeness(end, tile)
         else:
-            if tile and self._ends_grey() and (end := _find_end(self.source, self.header)):
+            if (
+                tile
+                and not self.header.progressive
+                and self._ends_grey()
+                and (end := _find_end(self.source, self.header))
+            ):
                 self._check_completeness(end, tile)
         return super().load()
 
-    def _ends_grey(self) -> bool:
-        """Whether the last pixel is as libjpeg leaves those that its data did not reach."""
+    def _may_end_early(self) -> bool:
+        """Whether the last pixel is as libjpeg leaves those that the only scan did not reach."""
+        if self.header.progressive:
+            return False
         levels = self.getpixel((self.width - 1, self.height - 1))
         return {levels} <= _GREY if isinstance(levels, int) else {*cast("Any", levels)} <= _GREY
 
