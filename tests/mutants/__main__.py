@@ -63,7 +63,7 @@ class Job:
 def plan_job(mutant: Mutant, covering: CoverageMap) -> Job:
     """The tests that cover the mutant, and many times what they take without it."""
     tests = covering.covering(mutant.path, mutant.line)
-    return Job(mutant, tests, max(60.0, 5 * sum(covering.seconds.get(test, 0) for test in tests)))
+    return Job(mutant, tests, max(60.0, 5 * sum(map(covering.measure, tests))))
 
 
 def choose(seed: int, count: int, only: str = "") -> list[Mutant]:

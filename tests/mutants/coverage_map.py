@@ -19,7 +19,18 @@ from tests import ROOT
 SOURCES = ("functions/image_ingest", "image_ingest_cli")
 TESTS = ("tests/unit", "tests/integration", "tests/simulation")
 # Decoding happens in a process that ends without writing what it covered.
-_IN_ANOTHER_PROCESS = ("functions/image_ingest/picture", ("tests/unit/picture",))
+_PICTURE = "functions/image_ingest/picture/"
+_OF_THE_PROCESS = ("decoder", "fork_server", "isolation", "preloading", "preparation", "seccomp")
+_PROCESS_TESTS = ("test_isolation", "test_seccomp", "test_attacks", "test_picture", "test_corpus")
+_PICTURE_TESTS = (
+    "test_looks",
+    "test_shrinking",
+    "test_attention",
+    "test_picture",
+    "test_corpus",
+    "test_fuzz",
+    "test_memory",
+)
 
 
 @dataclass(frozen=True)
@@ -30,10 +41,10 @@ class CoverageMap:
     seconds: dict[str, float]
 
     def covering(self, path: str, line: int) -> list[str]:
-        """The tests to run for a mutant in this line, files that take the least time first."""
-        folder, whole = _IN_ANOTHER_PROCESS
-        if path.startswith(folder):
-            return list(whole)
+        """The tests to run for a mutant in this line, those that take the least time first."""
+        if path.startswith(_PICTURE):
+            names = _PROCESS_TESTS if Path(path).stem in _OF_THE_PROCESS else _PICTURE_TESTS
+            return [f"tests/unit/picture/{name}.py" for name in names]
         lines = self.tests.get(path, {})
         found = lines.get(line) or sorted({test for tests in lines.values() for test in tests})
         by_file: dict[str, list[str]] = defaultdict(list)
@@ -41,6 +52,10 @@ class CoverageMap:
             by_file[test.partition("::")[0]].append(test)
         files = sorted(by_file.values(), key=lambda tests: sum(self.seconds.get(test, 0) for test in tests))
         return [test for tests in files for test in tests]
+
+    def measure(self, test: str) -> float:
+        """Seconds of a test, or of a file's."""
+        return sum(seconds for name, seconds in self.seconds.items() if name == test or name.startswith(f"{test}::"))
 
 
 def make_map(folder: Path) -> CoverageMap:
