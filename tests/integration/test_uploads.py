@@ -245,13 +245,20 @@ def test_the_process_that_decodes_warms_up_while_the_object_is_downloaded(
     download, waiting = Objects.copy, []
 
     def watched(objects: Objects, obj: StoredObject, file: BinaryIO, limit: int) -> str:
-        servers = [child for child in _children(os.getpid()) if "fork_server" in _command(child)]
-        waiting.append([child for server in servers for child in _children(server)])
+        end = time.monotonic() + 20
+        while not (children := _decoding_children()) and time.monotonic() < end:
+            time.sleep(0.01)
+        waiting.append(children)
         return download(objects, obj, file, limit)
 
     monkeypatch.setattr(Objects, "copy", watched)
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
     assert len(waiting[0]) == 1
+
+
+def _decoding_children() -> list[int]:
+    servers = [child for child in _children(os.getpid()) if "fork_server" in _command(child)]
+    return [child for server in servers for child in _children(server)]
 
 
 def _children(process: int) -> list[int]:

@@ -87,12 +87,7 @@ class Jpeg(JpegImageFile):
             self._load_up_to(end, tile, _END)
             self._check_completeness(end, tile)
         else:
-            if (
-                tile
-                and not self.header.progressive
-                and self._ends_grey()
-                and (end := _find_end(self.source, self.header))
-            ):
+            if tile and self._may_end_early() and (end := _find_end(self.source, self.header)):
                 self._check_completeness(end, tile)
         return super().load()
 
