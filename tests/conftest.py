@@ -17,12 +17,20 @@ from tests.support.aws_models import share_models
 share_models()
 
 _IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"
-_LONG = ("tests/e2e", "tests/unit/picture", "tests/integration/test_processes.py")
+_LONG = (
+    "tests/e2e/built/test_deploy.py",  # begins the build, which the others of its folder would wait for
+    "tests/e2e/cli",
+    "tests/e2e/page",
+    "tests/e2e/test_",
+    "tests/e2e/built",
+    "tests/unit/picture",
+    "tests/integration/test_processes.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, so that no process still works on one when the others have ended."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+    items.sort(key=lambda item: next((i for i, name in enumerate(_LONG) if item.nodeid.startswith(name)), len(_LONG)))
 
 
 @pytest.hookimpl(wrapper=True)
