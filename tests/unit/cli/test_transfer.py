@@ -63,3 +63,11 @@ def test_a_missing_output_is_named() -> None:
     assert stack.ingest_queue == "https://example.com/ingest"
     with pytest.raises(CommandError, match=r"The stack mine has no output UploadBucketName\. Name the stack"):
         _ = stack.bucket
+
+
+@pytest.mark.parametrize(("data", "problem"), [(b"", "the file is empty"), (b"?", "are no JPEG")])
+def test_a_file_that_would_be_rejected_is_named_with_its_fault(tmp_path: Path, data: bytes, problem: str) -> None:
+    file = tmp_path / "7.jpg"
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=problem):
+        check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=100)
