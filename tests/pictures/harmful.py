@@ -165,7 +165,7 @@ HARMFUL: tuple[Sample, ...] = (
     odd("bmp-huge", lambda: _bmp_of(2**30, 2**30), TOO_MANY),
     odd("bmp-negative", lambda: _bmp_of(-50, 50), TOO_MANY),
     odd("bmp-run-lengths", lambda: rle_bmp(9_000, 9_000, b"\xff\x01" * 400_000 + b"\0\1"), PNG),
-    odd("bmp-one-by-one", lambda: rle_bmp(9_999, 9_999, b"\1\2" * 6_000_000), TOO_MANY, UNREADABLE),
+    odd("bmp-one-by-one", lambda: rle_bmp(9_999, 9_999, b"\1\2" * 20_000_000), TOO_MANY, UNREADABLE),
     odd("avif-huge", lambda: resized_heif(encoded(scene(), "AVIF"), 60_000, 60_000), UNREADABLE),
     odd("heic-huge", lambda: resized_heif(heic(scene()), 60_000, 60_000), TOO_MANY),
     odd("heic-empty", lambda: box(b"ftyp", b"heic\0\0\0\0heic") + bytes(99), UNREADABLE),

@@ -67,6 +67,15 @@ def _await_end(process: Path) -> None:
     assert not process.exists() or "zombie" in (process / "status").read_text()
 
 
+def _start_another() -> tuple[ForkServer, int]:
+    """A fork server that has made one child, and its process id."""
+    before = _children()
+    server = ForkServer("tests.pictures.hostile")
+    assert run_isolated(server, "echo", "one") == b"one"
+    (pid,) = map(int, _children() - before)
+    return server, pid
+
+
 @pytest.fixture(autouse=True)
 def _leaves_nothing_behind(hostile: ForkServer) -> Iterator[None]:
     hostile.start()
@@ -121,10 +130,7 @@ def test_a_child_started_ahead_gets_its_work_later(hostile: ForkServer) -> None:
 
 
 def test_starting_a_child_waits_for_nothing() -> None:
-    before = _children()
-    server = ForkServer("tests.pictures.hostile")
-    assert run_isolated(server, "echo", "one") == b"one"
-    (pid,) = map(int, _children() - before)
+    server, pid = _start_another()
     with closing(Isolation(server)) as isolation:
         isolation.file.write(with_order(b"", "echo", "two"))
         os.kill(pid, signal.SIGSTOP)
@@ -165,21 +171,15 @@ def test_a_child_that_was_killed_while_it_waited_is_replaced(hostile: ForkServer
 
 
 def test_a_fork_server_that_was_killed_is_replaced() -> None:
-    before = _children()
-    server = ForkServer("tests.pictures.hostile")
-    assert run_isolated(server, "echo", "one") == b"one"
-    (pid,) = _children() - before
-    os.kill(int(pid), signal.SIGKILL)
-    _await_end(Path("/proc") / pid)
+    server, pid = _start_another()
+    os.kill(pid, signal.SIGKILL)
+    _await_end(Path(f"/proc/{pid}"))
     assert run_isolated(server, "echo", "two") == b"two"
     server.stop()
 
 
 def test_a_fork_server_that_is_killed_before_it_forks_is_replaced() -> None:
-    before = _children()
-    server = ForkServer("tests.pictures.hostile")
-    assert run_isolated(server, "echo", "one") == b"one"
-    (pid,) = map(int, _children() - before)
+    server, pid = _start_another()
     with closing(Isolation(server)) as isolation:
         isolation.file.write(with_order(b"", "echo", "two"))
         os.kill(pid, signal.SIGSTOP)
