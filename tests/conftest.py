@@ -5,6 +5,7 @@ A test whose tool this machine lacks is skipped with the command that installs i
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Generator
@@ -15,6 +16,7 @@ from sandbox.tools.commands import Unavailable
 from tests.support.aws_models import share_models
 
 share_models()
+gc.disable()  # until the tests are collected, which leaves no garbage
 
 _IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"
 _LONG = (
@@ -31,6 +33,12 @@ _LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, so that no process still works on one when the others have ended."""
     items.sort(key=lambda item: next((i for i, name in enumerate(_LONG) if item.nodeid.startswith(name)), len(_LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, but never searched for among the modules and tests themselves."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
