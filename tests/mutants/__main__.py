@@ -21,7 +21,7 @@ from pathlib import Path
 from tests import ROOT
 from tests.mutants.coverage_map import SOURCES, CoverageMap, load_map, make_map
 from tests.mutants.mutations import Mutant, find_mutants
-from tests.mutants.survivors import read_survivors
+from tests.mutants.survivors import is_accepted
 from tests.mutants.trial import Copy, End, load_packages
 
 _MAP = ROOT / "build" / "mutants"
@@ -106,9 +106,8 @@ def _try(folder: Path, job: Job) -> End:
 
 
 def _report(ends: list[tuple[Mutant, End]]) -> int:
-    listed = read_survivors()
     survivors = [mutant for mutant, end in ends if end == "survived"]
-    unlisted = [mutant for mutant in survivors if mutant.key(ROOT) not in listed]
+    unlisted = [mutant for mutant in survivors if not is_accepted(mutant)]
     for mutant in unlisted:
         print(f"\n{mutant.diff(ROOT)}")
     counts = Counter(end for _, end in ends)
