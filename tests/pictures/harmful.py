@@ -10,6 +10,7 @@ from tests.pictures.makers import (
     chunk,
     encoded,
     header,
+    long_heic,
     many_scans,
     plain_tiff,
     png,
@@ -168,5 +169,7 @@ HARMFUL: tuple[Sample, ...] = (
     odd("bmp-one-by-one", lambda: rle_bmp(9_999, 9_999, b"\1\2" * 20_000_000), TOO_MANY, UNREADABLE),
     odd("avif-huge", lambda: resized_heif(encoded(scene(), "AVIF"), 60_000, 60_000), UNREADABLE),
     odd("heic-huge", lambda: resized_heif(heic(scene()), 60_000, 60_000), TOO_MANY),
+    odd("heic-padded", lambda: long_heic(heic(scene()), 2**20), JPEG),
+    odd("heic-long-part", lambda: long_heic(heic(scene()), 2**24 + 999), UNSUPPORTED),
     odd("heic-empty", lambda: box(b"ftyp", b"heic\0\0\0\0heic") + bytes(99), UNREADABLE),
 )

@@ -171,3 +171,12 @@ def resized_heif(data: bytes, width: int, height: int) -> bytes:
     """The HEIC or AVIF with another size in every `ispe` property."""
     parts = data.split(b"ispe")
     return parts[0] + b"".join(b"ispe" + part[:4] + struct.pack(">II", width, height) + part[12:] for part in parts[1:])
+
+
+def long_heic(data: bytes, size: int) -> bytes:
+    """The HEIC, which has one item and ends with it, with zero words behind its slice: about this many bytes of it."""
+    start = data.index(b"mdat") + 4
+    (old,) = struct.unpack_from(">I", data, start)
+    added = b"\0\0\3" * ((size - old) // 3)
+    head = data[: start - 8].replace(struct.pack(">I", len(data) - start), struct.pack(">I", old + 4 + len(added)))
+    return head + box(b"mdat", struct.pack(">I", old + len(added)) + data[start + 4 :] + added)
