@@ -22,15 +22,8 @@ TESTS = ("tests/unit", "tests/integration", "tests/simulation")
 _PICTURE = "functions/image_ingest/picture/"
 _OF_THE_PROCESS = ("decoder", "fork_server", "isolation", "preloading", "preparation", "seccomp")
 _PROCESS_TESTS = ("test_isolation", "test_seccomp", "test_attacks", "test_picture", "test_corpus")
-_PICTURE_TESTS = (
-    "test_looks",
-    "test_shrinking",
-    "test_attention",
-    "test_picture",
-    "test_corpus",
-    "test_fuzz",
-    "test_memory",
-)
+_FORMAT_TESTS = ("test_looks", "test_picture", "test_corpus", "test_fuzz")
+_PICTURE_TESTS = ("test_shrinking", *_FORMAT_TESTS, "test_attention", "test_memory")
 
 
 @dataclass(frozen=True)
@@ -43,8 +36,7 @@ class CoverageMap:
     def covering(self, path: str, line: int) -> list[str]:
         """The tests to run for a mutant in this line, those that take the least time first."""
         if path.startswith(_PICTURE):
-            names = _PROCESS_TESTS if Path(path).stem in _OF_THE_PROCESS else _PICTURE_TESTS
-            return [f"tests/unit/picture/{name}.py" for name in names]
+            return [f"tests/unit/picture/{name}.py" for name in _choose_picture_tests(Path(path))]
         lines = self.tests.get(path, {})
         found = lines.get(line) or sorted({test for tests in lines.values() for test in tests})
         by_file: dict[str, list[str]] = defaultdict(list)
@@ -56,6 +48,12 @@ class CoverageMap:
     def measure(self, test: str) -> float:
         """Seconds of a test, or of a file's."""
         return sum(seconds for name, seconds in self.seconds.items() if name == test or name.startswith(f"{test}::"))
+
+
+def _choose_picture_tests(path: Path) -> tuple[str, ...]:
+    if path.parent.name in ("formats", "colour"):
+        return _FORMAT_TESTS
+    return _PROCESS_TESTS if path.stem in _OF_THE_PROCESS else _PICTURE_TESTS
 
 
 def make_map(folder: Path) -> CoverageMap:
