@@ -150,6 +150,7 @@ HARMFUL: tuple[Sample, ...] = (
     odd("png-wrong-checksum", lambda: encoded(scene(), "PNG").replace(b"IDAT", b"IDAX"), UNREADABLE),
     odd("png-chunk-past-the-end", lambda: header(9, 9, 8, 2) + struct.pack(">I", 2**31 - 1) + b"IDAT\0", UNREADABLE),
     odd("png-more-rows-than-data", lambda: png(header(500, 500, 8, 2), [bytes(1500)] * 9), UNREADABLE),
+    odd("png-last-row-missing", lambda: png(header(9, 9, 8, 2), [bytes(27)] * 8), UNREADABLE),
     odd("gif-frames", lambda: _gif_frames(20_000), PNG),
     odd("gif-huge", lambda: _gif(65_535, 65_535, (0, 0, 1, 1)), TOO_MANY),
     odd("gif-frame-outside", lambda: _gif(4, 4, (60_000, 60_000, 5_000, 5_000)), TOO_MANY),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
+import zlib
 from collections.abc import Callable
 from functools import partial
 
@@ -17,9 +19,11 @@ from tests.pictures.makers import (
     header,
     insert_after_header,
     png,
+    split_scans,
 )
 from tests.pictures.profiles import rgb_profile
 from tests.pictures.scene import (
+    FIELDS,
     JPEG,
     PNG,
     Sample,
@@ -40,6 +44,7 @@ _VERSIONS = (40, 56, 108, 124)
 _X4R4G4B4 = (0xF00, 0xF0, 0xF, 0)
 _A4R4G4B4 = (0xF00, 0xF0, 0xF, 0xF000)
 _R10G10B10A2 = (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)
+_A8R8G8B8 = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 _B8G8R8X8 = (0xFF, 0xFF00, 0xFF0000, 0)
 
 
@@ -69,7 +74,7 @@ def _deep_alpha(version: int, alpha: int) -> bytes:
     """32 bits whose fourth byte is `alpha` everywhere."""
     image = _small().copy()
     image.putalpha(alpha)
-    return bmp(SIZE, 32, pack_rows(image, (0xFF0000, 0xFF00, 0xFF, 0xFF000000), 32), version=version)
+    return bmp(SIZE, 32, pack_rows(image, _A8R8G8B8, 32), version=version)
 
 
 def _runs(indices: Image.Image, *, ends_early: bool = False, leaps: bool = False) -> bytes:
@@ -97,6 +102,51 @@ def _indexed_bmp(bits: int, colours: int = 0, entries: int | None = None) -> byt
     indices = _indexed()
     palette = palette_of(indices, entries or 1 << bits)
     return bmp(SIZE, bits, pack_indices(indices, bits), colours=colours, palette=palette)
+
+
+def _literal_bmp(bits: int) -> bytes:
+    """Run-length codes that repeat nothing, in odd lengths."""
+    indices = _indexed()
+    raw, width = indices.tobytes(), indices.width
+    codes = b""
+    for at in range(len(raw) - width, -1, -width):
+        for start, stop in ((at, at + 29), (at + 29, at + width)):
+            part = raw[start:stop] if bits == 8 else _pair(raw[start:stop])
+            codes += bytes((0, stop - start)) + part + bytes(len(part) % 2)
+        codes += b"\0\0" if at else b"\0\1"
+    return bmp(SIZE, bits, codes, compression=1 if bits == 8 else 2, palette=palette_of(indices, 1 << bits))
+
+
+def _pair(indices: bytes) -> bytes:
+    whole = indices + bytes(len(indices) % 2)
+    return bytes(left << 4 | right for left, right in zip(whole[::2], whole[1::2], strict=True))
+
+
+def _four_bit_runs() -> bytes:
+    indices = _indexed()
+    codes = _runs(indices).replace(b"\0\1", b"")
+    doubled = bytes(byte * 17 if at % 2 and codes[at - 1] else byte for at, byte in enumerate(codes))
+    return bmp(SIZE, 4, doubled + b"\0\1", compression=2, palette=palette_of(indices, 16))
+
+
+def _os2_bmp(bits: int) -> bytes:
+    """The oldest header, whose palette has three bytes per colour."""
+    if bits == 24:
+        return bmp(SIZE, 24, pack_rows(_small(), (0xFF0000, 0xFF00, 0xFF), 24), version=12)
+    indices = _indexed()
+    palette = palette_of(indices, 1 << bits)
+    thirds = b"".join(palette[at : at + 3] for at in range(0, len(palette), 4))
+    return bmp(SIZE, bits, pack_indices(indices, bits), version=12, palette=thirds)
+
+
+def _beyond_its_palette() -> bytes:
+    """The white field has an index that the palette of three colours does not reach."""
+    indices = _indexed()
+    white = indices.tobytes()[-1]
+    order = [*(i for i in range(4) if i != white), white]
+    moved = indices.remap_palette(order)
+    pixels = pack_indices(moved, 8).replace(b"\3", b"\xff")
+    return bmp(SIZE, 8, pixels, colours=3, palette=palette_of(moved, 3))
 
 
 def _profiled_bmp() -> bytes:
@@ -148,6 +198,25 @@ def _tiny_webp() -> bytes:
     return data
 
 
+def _least_webp() -> bytes:
+    """One black pixel in 28 bytes: a lossless header, then codes of one symbol each, 0."""
+    codes = b"\x88\x88\x08"  # no transform, no cache, one group; five codes of 4 bits, from the lowest bit on
+    body = b"\x2f" + bytes(4) + codes
+    return b"RIFF" + struct.pack("<I", 20) + b"WEBPVP8L" + struct.pack("<I", len(body)) + body
+
+
+def _animated_png(*, default_is_shown: bool) -> bytes:
+    """One frame, in front of it a picture for programs that know no animations."""
+    whole, rows = header(*SIZE, 8, 2), _small().tobytes()
+    frame = zlib.compress(b"".join(b"\0" + rows[at : at + 3 * SIZE[0]] for at in range(0, len(rows), 3 * SIZE[0])))
+    grey = zlib.compress((b"\0" + b"\x80" * 3 * SIZE[0]) * SIZE[1])
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, *SIZE, 0, 0, 1, 1, 0, 0))
+    start = whole + chunk(b"acTL", struct.pack(">II", 1, 0))
+    if default_is_shown:
+        return start + control + chunk(b"IDAT", frame) + chunk(b"IEND")
+    return start + chunk(b"IDAT", grey) + control + chunk(b"fdAT", bytes((0, 0, 0, 1)) + frame) + chunk(b"IEND")
+
+
 def _colours_by_number(primaries: int, transfer: int) -> bytes:
     return insert_after_header(encoded(scene(), "PNG"), chunk(b"cICP", bytes((primaries, transfer, 0, 1))))
 
@@ -170,6 +239,24 @@ def _two_associations() -> bytes:
     return _grow(data[:at] + boxes + data[at + size :], len(boxes) - size)
 
 
+def _unknown_property() -> bytes:
+    """The same with a property that no decoder knows, which is not essential."""
+    data = _two_associations()
+    at, unknown = data.index(b"ipco") - 4, box(b"zzzz", b"")
+    end = at + struct.unpack_from(">I", data, at)[0]
+    number, start = 1, at + 8
+    while start < end:
+        number, start = number + 1, start + struct.unpack_from(">I", data, start)[0]
+    grown = bytearray(
+        data[:at] + struct.pack(">I", end - at + len(unknown)) + data[at + 4 : end] + unknown + data[end:]
+    )
+    first = grown.index(b"ipma") - 4
+    grown[first + 18] += 1
+    grown.insert(first + struct.unpack_from(">I", grown, first)[0], number)
+    struct.pack_into(">I", grown, first, struct.unpack_from(">I", grown, first)[0] + 1)
+    return _grow(bytes(grown), len(unknown) + 1)
+
+
 def _grow(data: bytes, more: int) -> bytes:
     """Corrects the sizes of the boxes around, and the places of the items, for so many bytes more."""
     grown = bytearray(data)
@@ -183,27 +270,37 @@ def _grow(data: bytes, more: int) -> bytes:
     return bytes(grown)
 
 
-def _mini_avif(orientation: int) -> bytes:
+def _mini_avif(orientation: int, *, is_small: bool = False, is_clear: bool = False) -> bytes:
     """The pixels of what Pillow writes, behind a `mini` box."""
-    upright = scene() if orientation == 1 else scene().transpose(Image.Transpose.ROTATE_90)
+    image = see_through() if is_clear else scene()
+    upright = image if orientation == 1 else image.transpose(Image.Transpose.ROTATE_90)
     data = encoded(upright, "AVIF", quality=95)
-    at, payload = data.index(b"av1C"), data[data.index(b"mdat") + 4 :]
-    configuration = data[at + 4 : at - 4 + struct.unpack_from(">I", data, at - 4)[0]]
-    fields = [(0, 4), (1, 1), (0, 6), (1, 2), (orientation - 1, 3), (1, 1), (upright.width - 1, 15)]
-    fields += [
-        (upright.height - 1, 15),
-        (0, 2),
-        (0, 1),
-        (0, 1),
-        (1, 1),
-        (len(configuration), 3),
-        (len(payload) - 1, 28),
-    ]
+    parts, configurations = _read_items(data), _read_configurations(data)
+    side = 7 if is_small else 15
+    fields = [(0, 4), (1, 1), (is_clear, 1), (0, 5), (1, 2), (orientation - 1, 3)]
+    fields += [(not is_small, 1), (upright.width - 1, side), (upright.height - 1, side)]
+    fields += [(0, 2), (0, 1), *[(0, 1)] * is_clear, (0, 1), (1, 1)]
+    fields += [(len(configurations[0]), 3), (len(parts[0]) - 1, 28)]
+    fields += [(len(parts[1]), 28), (len(configurations[1]), 3)] if is_clear else []
     value = bits = 0
     for number, size in fields:
         value, bits = value << size | number, bits + size
     head = (value << -bits % 8).to_bytes(-(-bits // 8), "big")
-    return box(b"ftyp", b"mif3avif") + box(b"mini", head + configuration + payload)
+    body = b"".join(configurations) + b"".join(reversed(parts))
+    return box(b"ftyp", b"mif3avif") + box(b"mini", head + body)
+
+
+def _read_configurations(data: bytes) -> list[bytes]:
+    """The bodies of the boxes that configure the decoder."""
+    kinds = [found.start() for found in re.finditer(b"av1C", data)]
+    return [data[at + 4 : at - 4 + struct.unpack_from(">I", data, at - 4)[0]] for at in kinds]
+
+
+def _read_items(data: bytes) -> list[bytes]:
+    """The coded pictures, in the order of their numbers."""
+    at = data.index(b"iloc")
+    places = [at + 12 + 14 * item + 6 for item in range(struct.unpack_from(">H", data, at + 10)[0])]
+    return [data[start : start + size] for start, size in (struct.unpack_from(">II", data, place) for place in places)]
 
 
 def _arithmetic_jpeg() -> bytes:
@@ -214,8 +311,11 @@ def _arithmetic_jpeg() -> bytes:
 
 LAYOUTS: tuple[Sample, ...] = (
     stored("jpeg-arithmetic", _arithmetic_jpeg),
+    stored("jpeg-split-scans", lambda: split_scans(scene())),
     stored("avif-mini", lambda: _mini_avif(1), tolerance=15),
     stored("avif-mini-turned", lambda: _mini_avif(6), tolerance=15),
+    stored("avif-mini-small", lambda: _mini_avif(1, is_small=True), tolerance=15),
+    clear("avif-mini-alpha", lambda: _mini_avif(1, is_clear=True), tolerance=15),
     stored("bmp-444", lambda: _masked(_X4R4G4B4, 16), tolerance=10),
     clear("bmp-4444", lambda: _masked(_A4R4G4B4, 16, _clear, 56)),
     stored("bmp-565", lambda: _masked((0xF800, 0x7E0, 0x1F, 0), 16), tolerance=10),
@@ -229,11 +329,21 @@ LAYOUTS: tuple[Sample, ...] = (
     stored("bmp-runs", _run_bmp, PNG),
     odd("bmp-runs-leap", lambda: _run_bmp(leaps=True), PNG),
     odd("bmp-runs-end-early", lambda: _run_bmp(ends_early=True), PNG),
+    stored("bmp-runs-literal", lambda: _literal_bmp(8), PNG),
+    stored("bmp-runs-4-bits", _four_bit_runs, PNG),
+    stored("bmp-runs-4-bits-literal", lambda: _literal_bmp(4), PNG),
+    stored("bmp-os2", lambda: _os2_bmp(8), PNG),
+    stored("bmp-os2-24-bits", lambda: _os2_bmp(24), tolerance=6),
+    clear("bmp-alpha", lambda: bmp(SIZE, 32, pack_rows(_clear(), _A8R8G8B8, 32), version=56)),
+    Sample("bmp-beyond-its-palette", _beyond_its_palette, (PNG,), (*FIELDS[:3], (0, 0, 0))),
     stored("bmp-profile", _profiled_bmp, tolerance=45),
     odd("png-2-bit-grey-key", lambda: _shallow_png(2), PNG),
     odd("png-4-bit-grey-key", lambda: _shallow_png(4), PNG),
     odd("gif-small-frame", _gif_frame, PNG),
     odd("webp-tiny", _tiny_webp, JPEG),
+    odd("webp-28-bytes", _least_webp, JPEG),
+    stored("png-animation", lambda: _animated_png(default_is_shown=True)),
+    stored("png-animation-behind-a-picture", lambda: _animated_png(default_is_shown=False)),
     odd("png-pq", lambda: _colours_by_number(9, 16), JPEG),
     odd("png-hlg", lambda: _colours_by_number(9, 18), JPEG),
     odd("png-p3", lambda: _colours_by_number(12, 13), JPEG),
@@ -242,4 +352,5 @@ LAYOUTS: tuple[Sample, ...] = (
     odd("avif-pq", lambda: _renamed_avif(9, 16), JPEG),
     odd("avif-hlg", lambda: _renamed_avif(9, 18), JPEG),
     clear("avif-two-associations", _two_associations, tolerance=15),
+    clear("avif-unknown-property", _unknown_property, tolerance=15),
 )

@@ -148,6 +148,16 @@ def resized_frame(jpeg: bytes, width: int, height: int) -> bytes:
     return jpeg[: frame + 5] + struct.pack(">HH", height, width) + jpeg[frame + 9 :]
 
 
+def split_scans(image: Image.Image) -> bytes:
+    """A JPEG of three sequential scans, one for each component."""
+    files = [encoded(plane, "JPEG", quality=90) for plane in image.convert("YCbCr").split()]
+    frame, scan = files[0].index(b"\xff\xc0"), files[0].index(b"\xff\xda")
+    components = b"".join(bytes((number, 0x11, 0)) for number in (1, 2, 3))
+    whole = segment(0xC0, struct.pack(">BHHB", 8, image.height, image.width, 3) + components)
+    scans = [segment(0xDA, bytes((1, i, 0, 0, 63, 0))) + file[scan + 10 : -2] for i, file in enumerate(files, 1)]
+    return files[0][:frame] + whole + files[0][frame + 13 : scan] + b"".join(scans) + files[0][-2:]
+
+
 def many_scans(jpeg: bytes, scans: int) -> bytes:
     """A progressive JPEG whose last scan is repeated."""
     last = jpeg.rindex(b"\xff\xda")

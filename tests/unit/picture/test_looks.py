@@ -22,6 +22,7 @@ from tests.pictures.makers import (
     many_scans,
     resized_frame,
     segment,
+    split_scans,
     with_segments,
 )
 from tests.pictures.profiles import rgb_profile
@@ -173,8 +174,11 @@ def test_scans_are_counted_behind_a_thumbnail() -> None:
 
 
 @pytest.mark.parametrize("size", [(9_900, 9_900), (12_500, 7_900)])
-def test_a_progressive_photo_beyond_the_functions_memory_is_refused_with_its_own_size(size: tuple[int, int]) -> None:
-    source = resized_frame(encoded(scene(), "JPEG", progressive=True, subsampling=0), *size)
+@pytest.mark.parametrize("source", [encoded(scene(), "JPEG", progressive=True, subsampling=0), split_scans(scene())])
+def test_a_photo_of_several_scans_beyond_the_functions_memory_is_refused_with_its_own_size(
+    source: bytes, size: tuple[int, int]
+) -> None:
+    source = resized_frame(source, *size)
     settings = PictureSettings(function_memory=512 * 2**20)
     with pytest.raises(Rejected, match=f"{size[0]} x {size[1]}") as refusal:
         prepare(source, settings, Deadline(60))

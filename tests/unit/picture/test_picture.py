@@ -18,7 +18,7 @@ from image_ingest.picture import prepare
 from image_ingest.settings import Fit, PictureSettings
 from tests import ROOT
 from tests.pictures.checks import check_fields, fields_of, opened, prepared
-from tests.pictures.makers import HOW_STORED, encoded, exif, plain_tiff
+from tests.pictures.makers import HOW_STORED, encoded, exif, plain_tiff, segment, tiff, with_segments
 from tests.pictures.profiles import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
 from tests.pictures.scene import FIELDS, heic, noise, scene, see_through
 from tests.pictures.sound import SOUND
@@ -103,6 +103,13 @@ def test_colours_are_converted_to_srgb(encoder: str, colorants: tuple[tuple[floa
     result = opened(prepared(encoded(source, encoder, icc_profile=profile, **options)))
     assert max(ImageStat.Stat(ImageChops.difference(result, expected)).mean) < 4
     assert max(ImageStat.Stat(ImageChops.difference(source, expected)).mean) > 6, "the profile would make no difference"
+
+
+def test_a_profile_whose_last_segment_has_one_byte_is_whole() -> None:
+    profile, plain = rgb_profile(ADOBE_RGB), encoded(scene(), "JPEG", quality=95)
+    parts = [segment(0xE2, b"ICC_PROFILE\0\1\2" + profile[:-1]), segment(0xE2, b"ICC_PROFILE\0\2\2" + profile[-1:])]
+    assert prepared(with_segments(plain, *parts)) == prepared(encoded(scene(), "JPEG", quality=95, icc_profile=profile))
+    assert prepared(with_segments(plain, *parts)) != prepared(plain)
 
 
 def test_cmyk_black_stays_black_by_black_point_compensation() -> None:
@@ -204,6 +211,14 @@ def test_nothing_of_the_metadata_is_left() -> None:
         if sample.name.endswith("metadata"):
             assert b"private" in sample.make()
             assert b"private" not in prepared(sample.make()).data
+
+
+@pytest.mark.parametrize(("number", "name"), [(1, "unsigned"), (2, "signed"), (3, "floating-point"), (6, "complex")])
+def test_a_tiff_that_is_not_read_has_its_layout_named(number: int, name: str) -> None:
+    source = tiff("<", [(256, 3, [1]), (257, 3, [1]), (258, 3, [7]), (262, 3, [1]), (339, 3, [number])], b"")
+    with pytest.raises(Rejected, match=f"grey in one plane, {name} samples of 7 bits, compression 1") as refusal:
+        prepared(source)
+    assert refusal.value.code == "image.unsupported-format"
 
 
 def test_the_limit_of_pixels_is_the_operators() -> None:
