@@ -21,6 +21,10 @@ EXPLAINED = {
     "jpeg-segments": "bounded: metadata without end",
     "jpeg-fill-flood": "bounded: metadata without end",
     **dict.fromkeys(
+        ("bmp-alpha-zero-56", "bmp-alpha-zero-108", "bmp-alpha-zero-124"),
+        "opaque, as nobody means a picture that is wholly transparent; Chromium shows nothing",
+    ),
+    **dict.fromkeys(
         ("jpeg-cut-with-end", "jpeg-grey-cut-with-end", "jpeg-cmyk-cut-with-end", "jpeg-large-and-empty"),
         "rows are missing, which Chromium leaves grey",
     ),

@@ -70,11 +70,13 @@ def _masked(masks: tuple[int, ...], bits: int, image: Callable[[], Image.Image] 
     return bmp(SIZE, bits, pixels, version=version, compression=3, masks=used)
 
 
-def _deep_alpha(version: int, alpha: int) -> bytes:
-    """32 bits whose fourth byte is `alpha` everywhere."""
+def _deep_alpha(version: int, alpha: int, compression: int = 0) -> bytes:
+    """32 bits whose fourth byte is `alpha` everywhere. Compression 3 says that it is alpha."""
     image = _small().copy()
     image.putalpha(alpha)
-    return bmp(SIZE, 32, pack_rows(image, _A8R8G8B8, 32), version=version)
+    masks = _A8R8G8B8 if compression else ()
+    pixels = pack_rows(image, _A8R8G8B8, 32)
+    return bmp(SIZE, 32, pixels, version=version, compression=compression, masks=masks)
 
 
 def _runs(indices: Image.Image, *, ends_early: bool = False, leaps: bool = False) -> bytes:
@@ -199,9 +201,9 @@ def _tiny_webp() -> bytes:
 
 
 def _least_webp() -> bytes:
-    """One black pixel in 28 bytes: a lossless header, then codes of one symbol each, 0."""
+    """One transparent pixel in 28 bytes: a lossless header, then codes of one symbol each, 0."""
     codes = b"\x88\x88\x08"  # no transform, no cache, one group; five codes of 4 bits, from the lowest bit on
-    body = b"\x2f" + bytes(4) + codes
+    body = b"\x2f\0\0\0\x10" + codes
     return b"RIFF" + struct.pack("<I", 20) + b"WEBPVP8L" + struct.pack("<I", len(body)) + body
 
 
@@ -322,8 +324,8 @@ LAYOUTS: tuple[Sample, ...] = (
     stored("bmp-masks-swapped", lambda: _masked(_B8G8R8X8, 32), tolerance=6),
     odd("bmp-10-10-10-2", lambda: _masked(_R10G10B10A2, 32, _clear, 56), PNG),
     stored("bmp-10-10-10-2-opaque", lambda: _masked(_R10G10B10A2, 32, _opaque, 56), tolerance=6),
-    *(stored(f"bmp-alpha-zero-{version}", partial(_deep_alpha, version, 0), tolerance=6) for version in _VERSIONS),
-    stored("bmp-alpha-unused", lambda: _deep_alpha(40, 128), tolerance=6),
+    *(stored(f"bmp-alpha-zero-{version}", partial(_deep_alpha, version, 0, 3), tolerance=6) for version in _VERSIONS),
+    *(stored(f"bmp-alpha-unused-{version}", partial(_deep_alpha, version, 128), tolerance=6) for version in _VERSIONS),
     stored("bmp-2-bits", lambda: _indexed_bmp(2), PNG),
     stored("bmp-colours-300", lambda: _indexed_bmp(8, 300, 300), PNG),
     stored("bmp-runs", _run_bmp, PNG),
@@ -334,14 +336,14 @@ LAYOUTS: tuple[Sample, ...] = (
     stored("bmp-runs-4-bits-literal", lambda: _literal_bmp(4), PNG),
     stored("bmp-os2", lambda: _os2_bmp(8), PNG),
     stored("bmp-os2-24-bits", lambda: _os2_bmp(24), tolerance=6),
-    clear("bmp-alpha", lambda: bmp(SIZE, 32, pack_rows(_clear(), _A8R8G8B8, 32), version=56)),
+    clear("bmp-alpha", lambda: _masked(_A8R8G8B8, 32, _clear, 56)),
     Sample("bmp-beyond-its-palette", _beyond_its_palette, (PNG,), (*FIELDS[:3], (0, 0, 0))),
     stored("bmp-profile", _profiled_bmp, tolerance=45),
     odd("png-2-bit-grey-key", lambda: _shallow_png(2), PNG),
     odd("png-4-bit-grey-key", lambda: _shallow_png(4), PNG),
     odd("gif-small-frame", _gif_frame, PNG),
     odd("webp-tiny", _tiny_webp, JPEG),
-    odd("webp-28-bytes", _least_webp, JPEG),
+    odd("webp-28-bytes", _least_webp, PNG),
     stored("png-animation", lambda: _animated_png(default_is_shown=True)),
     stored("png-animation-behind-a-picture", lambda: _animated_png(default_is_shown=False)),
     odd("png-pq", lambda: _colours_by_number(9, 16), JPEG),

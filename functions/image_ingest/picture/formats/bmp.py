@@ -150,9 +150,9 @@ def _read_header(source: memoryview) -> _Header:
 
 
 def _read_masks(source: memoryview, version: int, bits: int, compression: int) -> _Masks:
+    """Only a file that states its masks has alpha: without them the fourth byte means nothing, whatever the version."""
     if compression not in (_MASKS, _MASKS_WITH_ALPHA):
-        masks = _DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
-        return (*masks[:3], 0xFF000000) if bits == 32 and version >= 56 else masks
+        return _DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
     red, green, blue = struct.unpack_from("<III", source, 54)
     has_alpha = version >= 56 or compression == _MASKS_WITH_ALPHA
     (alpha,) = struct.unpack_from("<I", source, 66) if has_alpha else (0,)
