@@ -40,6 +40,15 @@ _ARITHMETIC = (
     "/8kAEQgAEAAYAwERAAIRAQMRAf/MAAoAEBAFARARBf/aAAwDAQACEQMRAD8A/uZX/MLEF+jz9OwyvwAp1sE7VWeReW2HWsQ+gJwiM0pHWGuVnfK5"
     "Ld8Y/wDvCkdF9kbrn0Mu5ND/2Q=="
 )
+_NUMBERS = (
+    (1, 7),
+    (4, 4),
+    (5, 5),
+    (8, 11),
+    (9, 17),
+    (11, 13),
+    (22, 8),
+)  # primaries and transfer (ITU-T H.273)
 _VERSIONS = (40, 56, 108, 124)
 _X4R4G4B4 = (0xF00, 0xF0, 0xF, 0)
 _A4R4G4B4 = (0xF00, 0xF0, 0xF, 0xF000)
@@ -349,6 +358,7 @@ LAYOUTS: tuple[Sample, ...] = (
     odd("png-pq", lambda: _colours_by_number(9, 16), JPEG),
     odd("png-hlg", lambda: _colours_by_number(9, 18), JPEG),
     odd("png-p3", lambda: _colours_by_number(12, 13), JPEG),
+    *(odd(f"png-cicp-{p}-{t}", partial(_colours_by_number, p, t), JPEG) for p, t in _NUMBERS),
     odd("avif-p3", lambda: _renamed_avif(12, 13), JPEG),
     odd("avif-bt2020", lambda: _renamed_avif(9, 13), JPEG),
     odd("avif-pq", lambda: _renamed_avif(9, 16), JPEG),

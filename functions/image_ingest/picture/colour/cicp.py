@@ -43,9 +43,9 @@ PRIMARIES = {
     12: (*_D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
     22: (*_D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),
 }
-_GAMMAS = {1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1.0, 14: 2.4, 15: 2.4}
-_SRGB, _PQ, _HLG = 13, 16, 18
-TRANSFERS = (*_GAMMAS, _SRGB, _PQ, _HLG)
+_GAMMAS = {1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1.0, 11: 2.4, 14: 2.4, 15: 2.4}
+_SMPTE_240, _SRGB, _PQ, _SMPTE_428, _HLG = 7, 13, 16, 17, 18
+TRANSFERS = (*_GAMMAS, _SMPTE_240, _SRGB, _PQ, _SMPTE_428, _HLG)
 _LIKE_SRGB = (1, 6, 14, 15)
 
 _REFERENCE_WHITE, _PEAK = 203.0, 1000.0  # cd/m² (ITU-R BT.2408); Chromium takes the peak for any content
@@ -67,9 +67,22 @@ def build_cicp_profile(cicp: Cicp) -> bytes | None:
     primaries, transfer = PRIMARIES.get(cicp.primaries, _BT709), cicp.transfer
     if transfer in _GAMMAS:
         return build_profile(adapt_colorants(primaries), _GAMMAS[transfer])
+    if transfer in _FORMULAS:
+        return build_profile(adapt_colorants(primaries), tabulate(_FORMULAS[transfer]))
     if primaries is _BT709:
         return None
     return build_profile(adapt_colorants(primaries), tabulate(linearize_srgb))
+
+
+def _linearize_smpte_240(value: float) -> float:
+    return value / 4 if value < 0.0913 else ((value + 0.1115) / 1.1115) ** (1 / 0.45)
+
+
+def _linearize_smpte_428(value: float) -> float:
+    return float(value**2.6) * 52.37 / 48
+
+
+_FORMULAS = {_SMPTE_240: _linearize_smpte_240, _SMPTE_428: _linearize_smpte_428}
 
 
 def map_tones(image: Image.Image, cicp: Cicp) -> Image.Image:
