@@ -81,6 +81,10 @@ def allocate(_: str) -> bytes:
     return bytes(bytearray(b"x") * 200_000_000)
 
 
+def reserve(size: str) -> None:
+    bytearray(int(size))
+
+
 def stall(_: str) -> None:
     lock = threading.Lock()
     lock.acquire()
@@ -113,6 +117,7 @@ _HARM: dict[str, Callable[[str], bytes | None]] = {
         fail,
         compute,
         allocate,
+        reserve,
         stall,
         answer_half,
         answer_without_end,

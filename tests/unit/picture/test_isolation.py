@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -116,6 +117,20 @@ def test_a_death_by_the_kernels_hand_counts_as_want_of_memory(hostile: ForkServe
     assert death.value.cause == "memory"
 
 
+@pytest.mark.parametrize(("mebibytes", "allowed"), [(60, True), (110, False)])
+def test_a_child_gets_the_memory_of_its_order_beside_what_it_starts_with(
+    hostile: ForkServer, mebibytes: int, *, allowed: bool
+) -> None:
+    """The limit is 64 MiB; the C library may have up to 32 more in reserve."""
+    size = str(mebibytes * 2**20)
+    if allowed:
+        assert run_isolated(hostile, "reserve", size) == b"survived"
+        return
+    with pytest.raises(ChildDied) as death:
+        run_isolated(hostile, "reserve", size)
+    assert death.value.cause == "memory"
+
+
 def test_a_stall_ends_on_the_wall_clock(hostile: ForkServer) -> None:
     with pytest.raises(ChildDied) as death:
         run_isolated(hostile, "stall", limits=Limits(memory=2**26, cpu_seconds=2, wall_seconds=0.3))
@@ -156,6 +171,16 @@ def test_a_child_that_does_not_get_ready_blames_no_source() -> None:
         isolation.file.write(b"source")
         with pytest.raises(ChildDied) as death:
             isolation.run(b"PNG", LIMITS)
+    assert death.value.cause == "no-process"
+    server.stop()
+
+
+def test_a_child_that_cannot_load_its_decoder_blames_no_source() -> None:
+    server = ForkServer("tests.pictures.hostile")
+    with closing(Isolation(server)) as isolation:
+        isolation.file.write(b"source")
+        with pytest.raises(ChildDied) as death:
+            isolation.run(b"NO_SUCH_FORMAT", LIMITS)
     assert death.value.cause == "no-process"
     server.stop()
 
@@ -320,11 +345,14 @@ def test_the_deadline_not_the_picture_is_blamed_for_want_of_time(
     assert refusal.value.code == "image.too-many-pixels"
 
 
-def test_without_a_process_to_spare_it_is_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("module", "function"), [(os, "posix_spawn"), (socket, "socketpair")])
+def test_without_a_process_or_a_socket_to_spare_it_is_deferred(
+    module: ModuleType, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(os, "posix_spawn", refuse)
+    monkeypatch.setattr(module, function, refuse)
     server = ForkServer("image_ingest.picture.decoder")
     with pytest.raises(Deferred) as deferral:
         prepare(SOURCE, PictureSettings(), Deadline(30), server)

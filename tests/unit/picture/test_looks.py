@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import pytest
 from PIL import Image
@@ -87,6 +88,39 @@ def test_primaries_that_a_png_states_without_a_profile() -> None:
     red, green, blue, white = fields_of(opened(prepared(source)))
     assert (max(red[:3]), max(green[:3]), max(blue[:3])) == (red[1], green[0], blue[2])
     assert min(white) > 250
+
+
+@pytest.mark.parametrize(
+    ("primaries", "seen"),
+    [
+        (1, ((180, 110, 100), (130, 160, 120), (110, 110, 180))),
+        (4, ((204, 107, 96), (116, 158, 118), (101, 117, 184))),
+        (5, ((182, 110, 100), (128, 160, 121), (110, 110, 179))),
+        (6, ((177, 112, 100), (132, 159, 120), (111, 112, 180))),
+        (7, ((177, 112, 100), (132, 159, 120), (111, 112, 180))),
+        (8, ((197, 105, 97), (118, 162, 117), (109, 108, 184))),
+        (9, ((212, 97, 97), (108, 164, 115), (102, 109, 186))),
+        (11, ((188, 106, 97), (125, 161, 116), (110, 110, 185))),
+        (12, ((191, 106, 97), (122, 161, 116), (110, 110, 185))),
+        (22, ((181, 112, 100), (129, 158, 120), (110, 113, 180))),
+    ],
+)
+def test_primaries_by_number_are_those_of_the_standard(primaries: int, seen: Sequence[tuple[int, ...]]) -> None:
+    """The numbers of ITU-T H.273, adapted to sRGB's white by Bradford's matrix; computed by other code."""
+    colours = Image.new("RGB", (2, 2))
+    colours.putdata([(180, 110, 100), (130, 160, 120), (110, 110, 180), (255, 255, 255)])
+    drawing = colours.resize((40, 40), Image.Resampling.NEAREST).quantize(4)
+    source = insert_after_header(encoded(drawing, "PNG"), chunk(b"cICP", bytes((primaries, 13, 0, 1))))
+    check_fields(opened(prepared(source)), (*seen, (255, 255, 255)), 1)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "shown"), [(1, 54), (4, 62), (5, 40), (6, 54), (8, 137), (13, 64), (14, 54), (15, 54)]
+)
+def test_curves_by_number_are_those_of_the_standard(transfer: int, shown: int) -> None:
+    grey = Image.new("L", (40, 40), 64).convert("P")
+    source = insert_after_header(encoded(grey, "PNG"), chunk(b"cICP", bytes((1, transfer, 0, 1))))
+    check_fields(opened(prepared(source)), [(shown,) * 3] * 4, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,6 +16,9 @@ from PIL import Image
 from image_ingest.aws import StoredObject
 from image_ingest.checks import check_readable
 from image_ingest.errors import Rejected
+from image_ingest.picture import identify_format
+from image_ingest.picture.formats import import_decoder, open_image
+from image_ingest.picture.limits import estimate_memory
 from image_ingest.settings import Settings
 from tests import ROOT
 from tests.pictures.makers import encoded
@@ -45,6 +49,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "png-palette-transparent-large": lambda: encoded(
         _photo("L").resize(LARGE).convert("P"), "PNG", compress_level=1, transparency=bytes(range(256))
     ),
+    "png-palette-transparent-wide": lambda: encoded(
+        Image.new("P", (6144, 1408)), "PNG", compress_level=1, transparency=bytes(range(256))
+    ),
     "gif": lambda: encoded(_photo("L").convert("P"), "GIF"),
     "tiff-lzw": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw"),
     "tiff-turned": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw", tiffinfo={274: 6}),
@@ -67,6 +74,51 @@ def test_no_file_takes_more_than_was_estimated(tmp_path: Path) -> None:
     measured = {Path(name).name: figures for name, figures in json.loads(result.stdout).items()}
     assert measured.keys() == FILES.keys()
     assert not {name: figures for name, figures in measured.items() if figures["used"] > figures["estimated"]}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "mode", "options", "of_a_pixel"),
+    [
+        ("JPEG", "RGB", {}, 4),
+        ("JPEG", "RGB", {"progressive": True}, 4 + 3),
+        ("JPEG", "RGB", {"progressive": True, "subsampling": 0}, 4 + 6),
+        ("JPEG", "CMYK", {"progressive": True}, 4 + 8),
+        ("PNG", "P", {}, 1),
+        ("PNG", "L", {}, 1),
+        ("PNG", "I;16", {}, 2),
+        ("PNG", "RGB", {}, 4),
+        ("TIFF", "RGB", {}, 4),
+        ("TIFF", "RGB", {"tiffinfo": {274: 3}}, 8),
+        ("BMP", "P", {}, 2),
+        ("BMP", "RGB", {}, 5),
+        ("GIF", "P", {}, 2),
+        ("WEBP", "RGB", {}, 17),
+        ("AVIF", "RGB", {}, 10),
+        ("HEIF", "RGB", {}, 10),
+    ],
+)
+def test_the_estimate_is_what_the_documents_say(
+    encoder: str, mode: str, options: dict[str, Any], of_a_pixel: int
+) -> None:
+    image = Image.new(mode, (240, 160))
+    source = heic(image) if encoder == "HEIF" else encoded(image, encoder, **options)
+    copied = len(source) if encoder in ("WEBP", "AVIF", "HEIF") else 0
+    assert _estimate(source, (41, 27)) == of_a_pixel * 240 * 160 + copied + 16 * 41 * 27 + 24 * MIB
+
+
+@pytest.mark.parametrize(("result", "reduced"), [((41, 27), 0), ((40, 26), 120 * 80), ((24, 16), 80 * 53)])
+def test_the_estimate_counts_the_reduction_of_what_is_six_times_the_result(
+    result: tuple[int, int], reduced: int
+) -> None:
+    estimate = _estimate(encoded(Image.new("RGB", (240, 160)), "PNG"), result)
+    estimate -= 4 * 240 * 160 + 16 * result[0] * result[1] + 24 * MIB
+    assert estimate == pytest.approx(4 * reduced, rel=0.01)
+
+
+def _estimate(source: bytes, result: tuple[int, int]) -> int:
+    source_format = identify_format(source)
+    import_decoder(source_format)
+    return estimate_memory(open_image(source_format, source), source, result)
 
 
 @pytest.mark.parametrize(

@@ -64,12 +64,18 @@ def test_the_result_fits_the_bounds(
         assert (picture.content_type, picture.source_format) == ("image/jpeg", encoder)
 
 
-def test_cover_keeps_the_middle() -> None:
+@pytest.mark.parametrize("side", [150, 40])  # a JPEG is decoded whole, and at half its size
+@pytest.mark.parametrize("encoder", ["PNG", "JPEG"])
+@pytest.mark.parametrize("upright", [False, True])
+def test_cover_keeps_the_middle(side: int, encoder: str, *, upright: bool) -> None:
     stripes = Image.new("RGB", (900, 300), (255, 0, 0))
     stripes.paste((0, 160, 0), (300, 0, 600, 300))
-    picture = prepared(encoded(stripes, "PNG"), PictureSettings(max_width=150, max_height=150, fit="cover"))
+    if upright:
+        stripes = stripes.transpose(Image.Transpose.ROTATE_90)
+    settings = PictureSettings(max_width=side, max_height=side, fit="cover")
+    picture = prepared(encoded(stripes, encoder), settings)
     low, high = opened(picture).getextrema()[0]  # type: ignore[misc] # RGB has a pair for each band
-    assert (picture.width, picture.height, low) == (150, 150, 0)
+    assert (picture.width, picture.height, low) == (side, side, 0)
     assert high < 60
 
 
@@ -157,6 +163,15 @@ def test_a_palette_stays_a_palette() -> None:
     assert len(small.data) < 1000
 
 
+def test_a_palette_that_is_not_resized_keeps_its_colours() -> None:
+    drawing = Image.frombytes("P", (64, 64), bytes(range(256)) * 16)
+    drawing.putpalette(noise(16, 16).tobytes())
+    expected = drawing.convert("RGBA")
+    expected.putalpha(Image.frombytes("L", (64, 64), drawing.tobytes()))
+    result = opened(prepared(encoded(drawing, "PNG", transparency=bytes(range(256)))))
+    assert (result.mode, result.convert("RGBA").tobytes()) == ("P", expected.tobytes())
+
+
 def test_deep_grey_is_scaled_not_clipped() -> None:
     ramp = Image.new("I", (256, 4))
     ramp.putdata([x * 257 for _ in range(4) for x in range(256)])
@@ -198,9 +213,17 @@ def test_a_jpeg_without_its_end_is_stored_only_if_no_pixel_is_missing(options: d
         assert refusal.value.code == "image.unreadable"
 
 
-def test_type_in_saturated_colours_keeps_its_edges() -> None:
-    logo = Image.new("RGB", (400, 200), (0, 0, 255))
-    ImageDraw.Draw(logo).text((20, 60), "Nordmann", (255, 0, 0), ImageFont.load_default(60))
+@pytest.mark.parametrize(
+    ("ground", "ink"),
+    [
+        ((0, 0, 255), (255, 0, 0)),
+        ((100, 0, 255), (100, 49, 0)),  # differ in Cb alone
+        ((255, 0, 100), (0, 130, 100)),  # in Cr alone
+    ],
+)
+def test_type_in_saturated_colours_keeps_its_edges(ground: tuple[int, int, int], ink: tuple[int, int, int]) -> None:
+    logo = Image.new("RGB", (400, 200), ground)
+    ImageDraw.Draw(logo).text((20, 60), "Nordmann", ink, ImageFont.load_default(60))
     difference = ImageChops.difference(opened(prepared(encoded(logo, "PNG"))), logo)
     assert max(ImageStat.Stat(difference).mean) < 2
     assert max(high for _, high in difference.getextrema()) < 90  # type: ignore[misc]  # a pair for each band
