@@ -321,6 +321,16 @@ def test_it_comes_back_after_our_back_off_or_when_superoffice_says(
     assert least - 1 <= message.visible_at / 1000 - before <= most + 30
 
 
+def test_a_message_of_several_uploads_comes_back_when_the_last_of_them_can_work(stack: MotoStack) -> None:
+    stack.superoffice.fail(times=1, status=429, path="/1/Image", headers={"Retry-After": "7200"})
+    stack.superoffice.fail(times=1, status=500, path="/2/Image")
+    stack.notify(stack.put("2.jpg", photo(), "person#2"), stack.put("1.jpg", photo(), "person#1"))
+    before = time.time()
+    stack.trigger()
+    (message,) = sqs_backends[ACCOUNT][REGION].queues["ingest"]._messages
+    assert message.visible_at / 1000 - before >= 7199
+
+
 def test_a_stale_receipt_handle_changes_nothing(stack: MotoStack) -> None:
     stack.superoffice.fail(times=1, status=429)
     message = stack.message(json.dumps({"Records": [stack.put("x.jpg", photo())]}))

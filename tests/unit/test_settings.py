@@ -63,6 +63,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("SUPEROFFICE_LANGUAGE", "en\r\nX-Evil: 1"),
         ("SKIP_UNCHANGED", "yes"),
         ("TARGET_KEY_PATTERN", "("),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "large"),
         ("TARGET_KEY_PATTERN", r"(?P<entity_type>\w+)/\d+"),
     ],
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
+
 import pytest
 
 from image_ingest.settings import InvalidSettings
 from image_ingest.worker import build_worker
+from tests import ROOT
 
 AWS = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 VALID = {"SUPEROFFICE_SECRET_ID": "s", "LEDGER_TABLE_NAME": "t", "DEAD_LETTER_QUEUE_URL": "https://sqs/q"}
@@ -40,3 +43,13 @@ def test_missing_credentials_alone_are_named(nothing_set: pytest.MonkeyPatch) ->
     nothing_set.setenv("AWS_DEFAULT_REGION", "eu-north-1")
     with pytest.raises(InvalidSettings, match=r"^Invalid settings: AWS credentials are required\.$"):
         build_worker(VALID)
+
+
+@pytest.mark.parametrize(("variables", "workers"), [({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}, 1), ({}, 0)])
+def test_in_lambdas_init_phase_and_nowhere_else_the_worker_is_built_before_it_is_needed(
+    nothing_set: pytest.MonkeyPatch, variables: dict[str, str], workers: int
+) -> None:
+    credentials = {"AWS_DEFAULT_REGION": "eu-north-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    for name, value in {**VALID, **credentials, **variables}.items():
+        nothing_set.setenv(name, value)
+    assert runpy.run_path(str(ROOT / "functions/image_ingest/app.py"))["get_worker"].cache_info().currsize == workers

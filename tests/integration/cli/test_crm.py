@@ -155,6 +155,12 @@ def test_a_refusal_contains_superoffices_message(superoffice: StandIn) -> None:
     assert failure.value.code == "superoffice.unexpected-answer"
 
 
+def test_a_picture_that_may_not_be_read_is_no_missing_picture(superoffice: StandIn) -> None:
+    superoffice.fail(None, status=403, body='{"Error": true, "ErrorMessage": "No access to person."}', path="ImageInfo")
+    with pytest.raises(CommandError, match=r"403: No access to person.* The credential lacks permission"):
+        _crm(superoffice).has_picture(PERSON)
+
+
 def test_the_command_line_keeps_to_the_rate_limit(superoffice: StandIn) -> None:
     crm = _crm(superoffice, calls_per_second=10)
     for number in range(1, 16):

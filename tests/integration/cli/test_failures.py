@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ def test_status_shows_the_picture_and_the_newest_attempt(sandbox: CliSandbox) ->
     every = {item["target"] for item in sandbox.run("status", "--all", "--json").data}
     assert "person#1" in failed
     assert "contact#1" in every - failed
+    table = sandbox.run("status", "--all").out
+    assert re.search(rf"person 1 +rejected +{blob_id} +\S+ +b\.jpg +image\.unsupported-format\n", table)
+    assert re.search(r"contact 1 +stored +\d+ +\S+ +c\.jpg\s", table)
     sandbox.run("status", "person", expect=2)
     sandbox.run("status", "--failed", expect=2)
     assert "ENTITY must be one of" in sandbox.run("status", "horse", 1, expect=2).err

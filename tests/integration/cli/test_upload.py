@@ -75,6 +75,7 @@ def test_every_problem_is_listed_with_its_line_and_nothing_is_uploaded(sandbox: 
     assert "several photos" in problems[2]
     assert "several photos" in problems[10]
     assert "Nothing was uploaded" in run.err
+    assert "gone.jpg, line 3: there is no such file" in run.err
     assert "Contents" not in sandbox.client("s3").list_objects_v2(Bucket=sandbox.bucket, Prefix="person/30")
 
 

@@ -354,6 +354,10 @@ def test_nobody_listening(so: StandIn) -> None:
     refused = deferred_by(worker)
     assert (refused.code, refused.in_doubt) == ("superoffice.unavailable", False)
     assert "ConnectionRefusedError" in refused.message
+    calls = Calls()
+    with pytest.raises(Deferred):
+        worker.put(calls=calls)
+    assert (calls.count, calls.milliseconds) == (0, 0)
     so.up()
     worker.put()
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from image_ingest.aws import Gone, Objects, StoredObject
+from image_ingest.aws import Gone, Objects, StoredObject, http_status
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.upload import Upload
 
@@ -63,7 +63,8 @@ class Store:
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:  # noqa: N803
         if VersionId in self._refused:
-            raise refusal("400", 400)
+            status = http_status(self._refused[VersionId])
+            raise refusal(str(status), status)  # the response to a HEAD has no error code
         return {**self._head, "VersionId": VersionId or self._head["VersionId"]}
 
     def get_object(self, *, VersionId: str | None = None, **_: object) -> NoReturn:  # noqa: N803
@@ -82,6 +83,13 @@ def test_an_object_under_the_uploaders_own_key_is_rejected() -> None:
 
 def test_an_event_names_a_readable_version_below_one_under_the_uploaders_own_key() -> None:
     assert find(Store(refused={None: refusal("InvalidRequest", 400)}), "v1").version_id == "v1"
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_missing_version_and_a_delete_marker_mean_that_the_object_was_deleted(status: int) -> None:
+    """S3 answers a HEAD of a delete marker's own version with 405."""
+    with pytest.raises(Gone):
+        find(Store(refused={"v1": refusal("", status)}), "v1")
 
 
 @pytest.mark.parametrize("code", ["InvalidArgument", "AccessDenied"])

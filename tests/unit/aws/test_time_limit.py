@@ -52,15 +52,15 @@ class Client:
 
     meta = "data"
 
-    def __init__(self, seconds: float, result: Exception | str) -> None:
+    def __init__(self, seconds: float, result: Any) -> None:
         self._seconds = seconds
         self._result = result
 
-    def call(self, **arguments: str) -> str:
+    def call(self, **arguments: str) -> Any:
         time.sleep(self._seconds)
         if isinstance(self._result, Exception):
             raise self._result
-        return self._result + arguments["suffix"]
+        return self._result + arguments["suffix"] if arguments else self._result
 
 
 def test_what_a_call_returns_or_raises_in_time_is_passed_on() -> None:
@@ -70,6 +70,13 @@ def test_what_a_call_returns_or_raises_in_time_is_passed_on() -> None:
             with pytest.raises(type(error)) as raised:
                 LimitedClient(Client(0, error)).call(suffix="b")
             assert raised.value is error
+
+
+def test_a_body_is_read_in_pieces_of_the_size_that_was_asked_for() -> None:
+    data = bytes(range(256)) * 1000
+    with limit_calls(Deadline(30)):
+        body = LimitedClient(Client(0, {"Body": BytesIO(data)})).call()["Body"]
+        assert [body.read(100_000) for _ in range(4)] == [data[:100_000], data[100_000:200_000], data[200_000:], b""]
 
 
 def test_a_call_without_a_deadline_takes_its_time() -> None:

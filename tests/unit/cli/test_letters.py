@@ -11,11 +11,13 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from image_ingest.errors import CATALOGUE
 from image_ingest.events import Ignored, Unrecognised, WorkItem
 from image_ingest.upload import Removal, Upload
 from image_ingest_cli.aws.dead_letters import DeadLetter, await_move_task, replay_letters, start_move_task
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.commands.failures import replay_all
+from image_ingest_cli.diagnosis.letter_text import show_letters
 from image_ingest_cli.errors import CommandError
 
 UPLOAD, REMOVAL = Upload("b", "a.jpg"), Removal("b", "b.jpg")
@@ -115,6 +117,14 @@ def test_a_crash_between_send_and_delete_duplicates_and_loses_nothing() -> None:
     list(replay_letters(_stack(queues), [_letter("one"), _letter("two")], 4, sleep=pauses.append))
     assert (queues.dead, queues.ingest) == ([], ["one", "one", "two"])
     assert pauses == [0.25]
+
+
+def test_each_code_is_listed_with_its_meaning_and_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    show_letters([_letter("one"), replace(_letter("two"), code=None)], {})
+    entry = CATALOGUE["image.unreadable"]
+    printed = capsys.readouterr().out
+    assert f"image.unreadable: 1\n  {entry.meaning}\n  → {entry.advice}\n" in printed
+    assert "(none): 1\n  The queue itself moved it" in printed
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from image_ingest.aws import StoredObject
 from image_ingest.errors import CATALOGUE
 from image_ingest.outcome import Outcome
+from image_ingest.picture import Picture
 from image_ingest.target import Target
 from image_ingest.upload import Removal, Upload, UploadIdentity
 from image_ingest_cli.aws.dead_letters import DeadLetter
 from image_ingest_cli.diagnosis.explanation import Explanation
-from image_ingest_cli.diagnosis.explanation_text import build_document
+from image_ingest_cli.diagnosis.explanation_text import build_document, build_sections
 from image_ingest_cli.diagnosis.next_steps import find_next_steps
 from image_ingest_cli.diagnosis.prediction import Inspection, Prediction
 
@@ -114,3 +116,25 @@ def test_each_state_has_its_next_step(explanation: Explanation, steps: list[str]
 def test_a_command_names_a_stack_that_is_not_the_default() -> None:
     explanation = replace(_explain("stored", letter=True), stack_name="trial")
     assert find_next_steps(explanation) == ["Replay it: image-ingest failures replay 01234567 --stack trial"]
+
+
+OBJECT = StoredObject("b", UPLOAD.key, "1", "e", 900, "2026-10-05T10:00:00Z", "image/png", {}, archived=False)
+
+
+@pytest.mark.parametrize(
+    ("obj", "picture", "prediction", "line"),
+    [
+        (None, None, Prediction("ignored"), "There are no bytes to check."),
+        (
+            *(OBJECT, Picture(bytes(700), "image/jpeg", 30, 20, "PNG"), Prediction("stored")),
+            "PNG is readable and becomes image/jpeg, 30x20, 700 bytes.",
+        ),
+        (OBJECT, None, Prediction("rejected", "image.unreadable", "It is cut off."), "Refused: It is cut off."),
+        (OBJECT, None, Prediction("duplicate"), "Bytes not checked: the upload is already settled."),
+    ],
+)
+def test_what_is_known_of_the_bytes_is_said(
+    obj: StoredObject | None, picture: Picture | None, prediction: Prediction, line: str
+) -> None:
+    inspection = Inspection(UPLOAD, obj=obj, picture=picture, prediction=prediction)
+    assert dict(build_sections(Explanation(TARGET, {}, inspection, None)))["Checks"] == [line]

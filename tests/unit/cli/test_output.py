@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from image_ingest.superoffice import SCHEMES, parse_secret
 from image_ingest_cli.credentials.form import make_blank
 from image_ingest_cli.main import app
-from image_ingest_cli.terminal.console import print_table, print_text
+from image_ingest_cli.terminal.console import print_json, print_note, print_table, print_text
 from image_ingest_cli.terminal.progress import show_progress
-from image_ingest_cli.terminal.spreadsheet import write_csv
+from image_ingest_cli.terminal.spreadsheet import print_csv, write_csv
 from image_ingest_cli.terminal.text import clean
 from sandbox.superoffice import get_private_pem
 
@@ -41,6 +41,13 @@ def test_cells_keep_their_text() -> None:
     assert file.getvalue() == 'a,b,c\n,5,"x,""y"""\n'
 
 
+def test_csv_in_an_old_code_page_has_no_byte_order_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "out.csv").open("w", encoding="cp1252") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        print_csv(["name"], [["Åse"]])
+    assert (tmp_path / "out.csv").read_bytes() == b"name\n\xc5se\n"
+
+
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\u202egpj.exe", "\x9b31m", "\u200b", "\n", "\u2028"])
 def test_no_character_acts_on_the_terminal(evil: str) -> None:
     assert clean(f"a{evil[0]}b") == "a\N{REPLACEMENT CHARACTER}b"
@@ -51,6 +58,12 @@ def test_markup_in_a_key_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     print_text("[bold]x")
     assert "[red]photo[/red] :smile:.jpg" in (out := capsys.readouterr().out)
     assert "[bold]x" in out
+
+
+def test_data_goes_to_standard_output_and_notes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"key": "ö"})
+    print_note("skipped")
+    assert capsys.readouterr() == ('{\n  "key": "\\u00f6"\n}\n', "skipped\n")
 
 
 def test_no_progress_is_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -284,13 +284,14 @@ def test_a_call_is_one_write_alone_and_at_most_two_with_others() -> None:
     assert len(setup.writes) <= 12
 
 
-def test_a_slot_after_the_deadline_is_not_taken() -> None:
+@pytest.mark.parametrize("seconds", [5, 10.5])
+def test_a_slot_that_leaves_no_half_second_before_the_deadline_is_not_taken(seconds: float) -> None:
     setup = Setup()
     slow = setup.limit(rate=0.1)
     slow.await_slot(setup.deadline())
     before = setup.now
     with pytest.raises(Deferred) as caught:
-        slow.await_slot(setup.deadline(5))
+        slow.await_slot(setup.deadline(seconds))
     assert caught.value.code == "worker.out-of-time"
     assert setup.now == before
     setup.now += 10.3
@@ -381,16 +382,52 @@ def test_without_the_item_a_worker_keeps_to_its_fixed_share_and_says_so_once(fai
     assert min(later - earlier for earlier, later in pairwise(setup.starts(limit, 5))) < 0.11
 
 
-def test_a_fixed_share_also_ends_with_the_deadline_and_knows_of_blocks() -> None:
+@pytest.mark.parametrize("seconds", [5, 10.5])
+def test_a_fixed_share_also_ends_with_the_deadline_and_knows_of_blocks(seconds: float) -> None:
     setup = Setup(failure="aws.unavailable")
     limit = setup.limit(rate=1, share=0.1)
     with pytest.raises(Deferred) as caught:
-        limit.await_slot(setup.deadline(5))
+        limit.await_slot(setup.deadline(seconds))
     assert caught.value.code == "worker.out-of-time"
     limit.block(60, "superoffice.unavailable")
     with pytest.raises(Deferred) as caught:
         limit.await_slot(setup.deadline(50))
     assert caught.value.code == "superoffice.unavailable"
+
+
+def test_a_worker_whose_clock_is_slow_keeps_to_its_fixed_share_too() -> None:
+    others, setup = Setup(now=BEGINNING + 10), Setup()
+    setup.slots = others.slots
+    others.starts(others.limit(), 1)
+    limit = setup.limit(rate=10, share=2)
+    setup.starts(limit, 1)
+    setup.failure = "aws.unavailable"
+    starts = setup.starts(limit, 5)
+    assert [later - earlier for earlier, later in pairwise(starts)] == pytest.approx([0.51] * 4, abs=0.01)
+
+
+@dataclass
+class Boundary:
+    """An item whose next free slot is exactly the earliest that the caller accepts."""
+
+    restarted: bool = False
+
+    def append(self, request: SlotRequest) -> tuple[bool, SlotItem]:
+        return True, SlotItem(next_slot=request.earliest)
+
+    def restart(self, request: SlotRequest) -> tuple[bool, SlotItem]:
+        assert not self.restarted, "the write is sent again and again"
+        self.restarted = True
+        return False, SlotItem(next_slot=request.earliest)
+
+    def block(self, until: float, code: str, now: float) -> tuple[bool, SlotItem]:
+        raise AssertionError
+
+
+def test_a_slot_at_exactly_the_earliest_time_is_taken() -> None:
+    setup = Setup()
+    RateLimit(Boundary(), 10, 2, clock=setup.clock, sleep=setup.sleep).await_slot(setup.deadline())
+    assert setup.now == BEGINNING
 
 
 @pytest.mark.parametrize(("rate", "tolerance"), [(1, 0.1), (5, 0.1), (10, 0.0245), (9.5, 0.088), (100, 0.02)])

@@ -249,6 +249,12 @@ def test_quoted_text_is_short_one_line_and_without_secrets() -> None:
     assert len(caught.value.message) < 400
 
 
+def test_a_response_is_shown_without_its_headers_and_body() -> None:
+    assert repr(respond(200, b"5ecret", Set_Cookie="5ecret")) == (
+        "Response(status=200, truncated=False, error_message=None)"
+    )
+
+
 @given(
     status=st.integers(100, 999),
     body=st.binary(max_size=200),
