@@ -138,6 +138,7 @@ def test_dead_letters_are_selected_by_id_or_key(sandbox: CliSandbox) -> None:
     sandbox.put("d/two [bold]\x1b.jpg", b"2", "person#32")
     sandbox.until_dead_letters(2)
     listed = sandbox.run("failures", "list", "--no-predict")
+    assert listed.err == ""
     assert "d/two [bold]\N{REPLACEMENT CHARACTER}.jpg" in listed.out
     assert "\x1b" not in listed.out
     ids = {
@@ -151,6 +152,14 @@ def test_dead_letters_are_selected_by_id_or_key(sandbox: CliSandbox) -> None:
     assert sandbox.dead_letters() == 1
     sandbox.run("failures", "discard", ids["d/one.jpg"][:8], "--yes")
     assert sandbox.dead_letters() == 0
+
+
+def test_dead_letters_that_somebody_else_reads_are_mentioned(sandbox: CliSandbox) -> None:
+    sandbox.send_dead_letter("nobody knows this")
+    sandbox.client("sqs").receive_message(QueueUrl=sandbox.stack.outputs["DeadLetterQueueUrl"])
+    listed = sandbox.run("failures", "list", "--no-predict")
+    assert listed.err == "About 1 more are being read by somebody else. Try again in some minutes.\n"
+    assert listed.out == "There are no dead letters.\n"
 
 
 def test_explain_shows_everything_known_and_the_next_step(sandbox: CliSandbox, tmp_path: Path) -> None:

@@ -164,7 +164,8 @@ def test_a_removed_record_leaves_nothing_and_its_queued_uploads_are_ignored(sand
     assert sandbox.superoffice.picture("person", 71)
     assert len(sandbox.run("remove", "person", 71, "--dry-run", "--json").data["versions"]) == 4
     assert sandbox.superoffice.picture("person", 71)
-    assert "Removed." in sandbox.run("remove", "person", 71, "--yes").out
+    removed = sandbox.run("remove", "person", 71, "--yes").out
+    assert "To be removed: 4 object versions, the picture in SuperOffice and the ledger item.\nRemoved.\n" in removed
     assert sandbox.superoffice.picture("person", 71) is None
     assert sandbox.item("person#71") == {}
     left = sandbox.client("s3").list_object_versions(Bucket=sandbox.bucket, Prefix="x/")

@@ -1,4 +1,4 @@
-"""Which files S3 already has, and what a stack must have."""
+"""Which objects and versions S3 already has, and what a stack must have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from botocore.exceptions import ClientError
 from image_ingest.target import Target
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.aws.transfer import check_photo, is_present
+from image_ingest_cli.aws.versions import ObjectVersion, find_versions
 from image_ingest_cli.errors import CommandError
+from image_ingest_cli.terminal.progress import Steps
 
 PHOTO = b"\xff\xd8\xff\xe0 a photo"
 MD5 = hashlib.md5(PHOTO).hexdigest()
@@ -71,3 +73,28 @@ def test_a_file_that_would_be_rejected_is_named_with_its_fault(tmp_path: Path, d
     file.write_bytes(data)
     with pytest.raises(ValueError, match=problem):
         check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=100)
+
+
+def _versioned(status: int) -> Stack:
+    """A bucket with two versions: a HEAD of the first one fails with this status, the second is person 7's."""
+
+    def head_object(VersionId: str, **_asked: str) -> dict[str, Any]:  # noqa: N803
+        if VersionId == "1":
+            refused: Any = {"ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(refused, "HeadObject")
+        return {"Metadata": PERSON}
+
+    pages = [{"Versions": [{"Key": f"{number}.jpg", "VersionId": str(number)} for number in (1, 2)]}]
+    paginator = SimpleNamespace(paginate=lambda **_asked: pages)
+    s3 = SimpleNamespace(head_object=head_object, get_paginator=lambda _name: paginator)
+    return cast("Stack", SimpleNamespace(s3=s3, bucket="b", settings=SimpleNamespace(target_key_pattern=None)))
+
+
+def test_a_version_that_was_deleted_meanwhile_is_left_out() -> None:
+    found = find_versions(_versioned(404), Target("person", 7), "", Steps(None, None))
+    assert found == [ObjectVersion("2.jpg", "2", Target("person", 7))]
+
+
+def test_a_version_that_may_not_be_looked_at_is_not_taken_for_another_records() -> None:
+    with pytest.raises(ClientError):
+        find_versions(_versioned(403), Target("person", 7), "", Steps(None, None))
