@@ -11,6 +11,7 @@ import pytest
 
 from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
 from image_ingest.outcome import Outcome
+from image_ingest.picture.preparation import CPU_SECONDS, WALL_SECONDS
 from image_ingest.settings import MEMORY_VARIABLE, Settings
 from tests import ROOT
 from tests.support.documents import GENERATED, with_generated_parts
@@ -70,6 +71,14 @@ def test_every_code_is_raised_by_its_disposition_only(code: str) -> None:
     (other,) = kinds.values()
     with pytest.raises(AssertionError):
         other(code, "why")
+
+
+def test_the_limits_of_time_are_those_of_the_documents() -> None:
+    text = (ROOT / "docs/pictures.md").read_text()
+    assert "HEIC 12 s, AVIF and GIF 8 s, PNG and TIFF 6 s, the others 4 s" in text
+    assert CPU_SECONDS == {"HEIF": 12, "AVIF": 8, "GIF": 8, "PNG": 6, "TIFF": 6, "JPEG": 4, "WEBP": 4, "BMP": 4}
+    assert "elapsed time (40 s" in text
+    assert WALL_SECONDS == 40
 
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

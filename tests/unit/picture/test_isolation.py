@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import socket
 import subprocess
@@ -129,6 +131,44 @@ def test_a_child_gets_the_memory_of_its_order_beside_what_it_starts_with(
     with pytest.raises(ChildDied) as death:
         run_isolated(hostile, "reserve", size)
     assert death.value.cause == "memory"
+
+
+def test_a_child_holds_nothing_but_its_answer_and_leaves_no_core_file() -> None:
+    """Whatever the worker has open, and would pass on."""
+    opened = [os.dup(0) for _ in range(8)]
+    for descriptor in range(4, 9):
+        os.set_inheritable(descriptor, True)
+    server, pid = _start_another()
+    for descriptor in range(4, 9):
+        os.set_inheritable(descriptor, False)
+    for descriptor in opened:
+        os.close(descriptor)
+    assert _descriptors(pid).keys() == {0, 1, 2, 3}
+    _, most = resource.prlimit(pid, resource.RLIMIT_CORE)
+    resource.prlimit(pid, resource.RLIMIT_CORE, (most, most))
+    with closing(Isolation(server)) as isolation, ThreadPoolExecutor(1) as pool:
+        isolation.file.write(with_order(b"", "stall"))
+        isolation.start()
+        child = isolation.pid
+        assert child
+        working = pool.submit(isolation.run, b"PNG", LIMITS)
+        until = time.monotonic() + 10
+        while _descriptors(child).keys() != {0, 1, 2, 4} and time.monotonic() < until:
+            time.sleep(0.01)
+        held, process = _descriptors(child), Path(f"/proc/{child}")
+        limits, adjusted = (process / "limits").read_text(), (process / "oom_score_adj").read_text()
+        os.kill(child, signal.SIGKILL)
+        assert isinstance(working.exception(), ChildDied)
+    server.stop()
+    assert held.pop(4).startswith("socket:")
+    assert held == dict.fromkeys(range(3), "/dev/null")
+    assert re.search(r"Max core file size +0 ", limits)
+    assert adjusted == "1000\n"
+
+
+def _descriptors(pid: int) -> dict[int, str]:
+    """What the process has open, by its number."""
+    return {int(each.name): str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def test_a_stall_ends_on_the_wall_clock(hostile: ForkServer) -> None:

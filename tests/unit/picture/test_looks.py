@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -30,11 +31,19 @@ from tests.pictures.profiles import rgb_profile
 from tests.pictures.scene import FIELDS, grey_scene, heic, scene, see_through
 
 TURNED = scene().transpose(Image.Transpose.ROTATE_90)
+COLOURS = ((150, 120, 110), (110, 130, 120), (115, 110, 140), (190, 150, 130))
 
 
 def make(name: str) -> bytes:
     """A sample of the corpus."""
     return next(sample for sample in CORPUS if sample.name == name).make()
+
+
+def draw(fields: Sequence[tuple[int, ...]]) -> Image.Image:
+    """Four fields with a palette, whose colours are stored as they are."""
+    quarters = Image.new("RGB", (2, 2))
+    quarters.putdata(fields)
+    return quarters.resize((40, 40), Image.Resampling.NEAREST).quantize(4)
 
 
 def orient(order: str, kind: int) -> bytes:
@@ -79,7 +88,7 @@ def test_a_heic_is_turned_once_by_its_container_or_else_by_exif() -> None:
 def test_the_light_that_a_png_states_without_a_profile(chunks: list[bytes], grey: int) -> None:
     for mode in ("L", "RGB"):
         source = insert_after_header(encoded(Image.new("L", (40, 40), 128).convert(mode), "PNG"), *chunks)
-        assert abs(fields_of(opened(prepared(source)))[0][0] - grey) <= 2
+        check_fields(opened(prepared(source)), [(grey,) * 3] * 4, 2)
 
 
 def test_primaries_that_a_png_states_without_a_profile() -> None:
@@ -107,9 +116,7 @@ def test_primaries_that_a_png_states_without_a_profile() -> None:
 )
 def test_primaries_by_number_are_those_of_the_standard(primaries: int, seen: Sequence[tuple[int, ...]]) -> None:
     """The numbers of ITU-T H.273, adapted to sRGB's white by Bradford's matrix; computed by other code."""
-    colours = Image.new("RGB", (2, 2))
-    colours.putdata([(180, 110, 100), (130, 160, 120), (110, 110, 180), (255, 255, 255)])
-    drawing = colours.resize((40, 40), Image.Resampling.NEAREST).quantize(4)
+    drawing = draw([(180, 110, 100), (130, 160, 120), (110, 110, 180), (255, 255, 255)])
     source = insert_after_header(encoded(drawing, "PNG"), chunk(b"cICP", bytes((primaries, 13, 0, 1))))
     check_fields(opened(prepared(source)), (*seen, (255, 255, 255)), 1)
 
@@ -133,13 +140,36 @@ def test_saturated_red_of_a_wide_space_is_as_red_as_srgb_allows(name: str, red: 
 
 
 @pytest.mark.parametrize(
-    ("transfer", "values"), [(16, {64: 30, 128: 132, 190: 253}), (18, {64: 43, 128: 99, 190: 185})]
+    ("primaries", "transfer", "stored", "seen"),
+    [
+        (9, 16, (20, 64, 100, 128), (1, 30, 77, 132)),
+        (9, 16, (160, 190, 220, 255), (213, 253, 255, 255)),
+        (9, 16, COLOURS, ((228, 98, 88), (45, 142, 112), (103, 92, 169), (255, 103, 79))),
+        (12, 16, COLOURS, ((206, 109, 89), (80, 139, 112), (106, 94, 168), (255, 132, 86))),
+        (9, 18, (20, 64, 100, 128), (5, 43, 75, 99)),
+        (9, 18, (160, 190, 220, 255), (135, 185, 224, 255)),
+        (9, 18, COLOURS, ((132, 90, 85), (74, 102, 92), (88, 83, 109), (203, 117, 103))),
+        (12, 18, COLOURS, ((123, 92, 85), (82, 101, 93), (89, 84, 109), (185, 122, 103))),
+    ],
 )
-def test_high_dynamic_range_is_mapped_as_chromium_does(transfer: int, values: dict[int, int]) -> None:
-    for value, shown in values.items():
-        plain = encoded(Image.new("RGB", (40, 40), (value,) * 3), "PNG")
-        source = insert_after_header(plain, chunk(b"cICP", bytes((9, transfer, 0, 1))))
-        assert abs(fields_of(opened(prepared(source)))[0][0] - shown) <= 4
+def test_high_dynamic_range_is_mapped_as_chromium_does(
+    primaries: int, transfer: int, stored: Sequence[Any], seen: Sequence[Any]
+) -> None:
+    """Reference white tone mapping (SMPTE ST 2094-50) of BT.2100's curves; computed by other code."""
+    fields, expected = ([f if isinstance(f, tuple) else (f,) * 3 for f in each] for each in (stored, seen))
+    source = insert_after_header(encoded(draw(fields), "PNG"), chunk(b"cICP", bytes((primaries, transfer, 0, 1))))
+    check_fields(opened(prepared(source)), expected, 1)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "shown"),
+    [(1, 128), (6, 128), (13, 128), (14, 128), (15, 128), (2, 128), (5, 106), (8, 188), (16, 132), (18, 99)],
+)
+def test_in_a_heic_the_curves_of_video_mean_that_of_srgb(transfer: int, shown: int) -> None:
+    source = heic(Image.new("RGB", (40, 40), (128, 128, 128)), quality=95)
+    at = source.index(b"colrnclx") + 8
+    source = source[:at] + struct.pack(">HH", 1, transfer) + source[at + 4 :]
+    check_fields(opened(prepared(source)), [(shown,) * 3] * 4, 2)
 
 
 @pytest.mark.parametrize("name", ["png-2-bit-grey-key", "png-4-bit-grey-key", "gif-small-frame"])

@@ -54,6 +54,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     ),
     "gif": lambda: encoded(_photo("L").convert("P"), "GIF"),
     "tiff-lzw": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw"),
+    "tiff-float-wide": lambda: encoded(Image.new("F", (6144, 1408)), "TIFF", compression="tiff_adobe_deflate"),
     "tiff-turned": lambda: encoded(_photo("RGB"), "TIFF", compression="tiff_lzw", tiffinfo={274: 6}),
     "webp": lambda: encoded(_photo("RGB"), "WEBP", method=0),
     "webp-lossless-alpha": lambda: encoded(_photo("RGBA"), "WEBP", lossless=True, method=0, quality=0),
@@ -106,7 +107,9 @@ def test_the_estimate_is_what_the_documents_say(
     assert _estimate(source, (41, 27)) == of_a_pixel * 240 * 160 + copied + 16 * 41 * 27 + 24 * MIB
 
 
-@pytest.mark.parametrize(("result", "reduced"), [((41, 27), 0), ((40, 26), 120 * 80), ((24, 16), 80 * 53)])
+@pytest.mark.parametrize(
+    ("result", "reduced"), [((41, 27), 0), ((40, 27), 120 * 160), ((40, 26), 120 * 80), ((24, 16), 80 * 53)]
+)
 def test_the_estimate_counts_the_reduction_of_what_is_six_times_the_result(
     result: tuple[int, int], reduced: int
 ) -> None:

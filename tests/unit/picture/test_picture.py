@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFile, ImageFont, ImageStat
+from PIL.JpegImagePlugin import JpegImageFile
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
@@ -180,14 +181,26 @@ def test_deep_grey_is_scaled_not_clipped() -> None:
         assert all(abs(int(result.getpixel((x, 2))) - x) <= 3 for x in range(0, 256, 5))  # type: ignore[arg-type] # L
 
 
-def test_type_stays_sharp_where_a_photo_would_be_decoded_coarsely() -> None:
+@pytest.mark.parametrize("place", [(0, 0), (31, 31)])
+def test_white_is_as_bright_as_the_brightest_pixel_wherever_it_is(place: tuple[int, int]) -> None:
+    values = Image.new("F", (32, 32), 0.5)
+    assert abs(fields_of(opened(prepared(encoded(values, "TIFF"))))[0][0] - 128) <= 2
+    values.putpixel(place, 200.0)
+    fields = fields_of(opened(prepared(encoded(values, "TIFF"))))
+    assert min(field[0] for field in fields) <= 2
+
+
+@pytest.mark.parametrize("fit", ["contain", "cover"])
+def test_type_stays_sharp_where_a_photo_would_be_decoded_coarsely(fit: Fit) -> None:
     page = Image.new("L", (1500, 1500), 255)
     for x, y in itertools.product(range(0, 1500, 9), range(0, 1500, 15)):
         page.paste(0, (x, y, x + 3, y + 9))
-    source, size = encoded(page, "JPEG", quality=95), (500, 500)
-    result = opened(prepared(source, PictureSettings(max_width=500, max_height=500, jpeg_quality=95)))
+    source, width = encoded(page, "JPEG", quality=95), 500 if fit == "contain" else 250
+    settings = PictureSettings(max_width=width, max_height=500, jpeg_quality=95, fit=fit)
+    result = opened(prepared(source, settings))
+    left = (1500 - 3 * width) // 2
     with Image.open(BytesIO(source), formats=("JPEG",)) as whole:
-        reference = whole.resize(size, Image.Resampling.LANCZOS)
+        reference = whole.resize((width, 500), Image.Resampling.LANCZOS, (left, 0, 1500 - left, 1500))
     assert ImageStat.Stat(ImageChops.difference(result, reference)).rms[0] < 5
 
 
@@ -227,6 +240,18 @@ def test_type_in_saturated_colours_keeps_its_edges(ground: tuple[int, int, int],
     difference = ImageChops.difference(opened(prepared(encoded(logo, "PNG"))), logo)
     assert max(ImageStat.Stat(difference).mean) < 2
     assert max(high for _, high in difference.getextrema()) < 90  # type: ignore[misc]  # a pair for each band
+
+
+@pytest.mark.parametrize("size", [(400, 300), (900, 700)])
+def test_colours_are_stored_at_half_resolution_unless_they_differ_sharply(size: tuple[int, int]) -> None:
+    photo = noise(size[0] // 16, size[1] // 16).resize(size)
+    dot, line = Image.new("RGB", size, (40, 40, 40)), Image.new("RGB", size, (40, 40, 40))
+    dot.putpixel((100, 100), (255, 0, 0))
+    line.paste((255, 0, 0), (0, 260, size[0], 264))
+    for picture, factors in ((photo, 2), (dot, 2), (line, 1)):
+        with opened(prepared(encoded(picture, "PNG"))) as result:
+            assert isinstance(result, JpegImageFile)
+            assert result.layer[0][1:3] == (factors, factors)
 
 
 def test_nothing_of_the_metadata_is_left() -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
 from image_ingest.picture.geometry import PHOTO_MARGIN, Plan, reduce_decoding
+from image_ingest.picture.pipeline import shrink_source
 from image_ingest.picture.shrinking import shrink
+from image_ingest.settings import PictureSettings
 from tests.pictures.makers import encoded
 from tests.pictures.scene import noise, scene
 
@@ -35,6 +37,26 @@ def test_a_jpeg_is_decoded_at_the_least_size_that_keeps_enough_detail(
     small = image.resize((91, 70), Image.Resampling.LANCZOS, box)
     difference = ImageChops.difference(small, whole.resize((91, 70), Image.Resampling.LANCZOS))
     assert max(ImageStat.Stat(difference).mean) < 3
+
+
+@pytest.mark.parametrize(
+    ("width", "eighths", "resampling"),
+    [
+        (600, 8, Image.Resampling.BICUBIC),
+        (280, 4, Image.Resampling.LANCZOS),  # 1.43 pixels for one
+        (270, 4, Image.Resampling.BICUBIC),  # 1.48
+        (100, 2, Image.Resampling.BICUBIC),
+    ],
+)
+def test_a_photo_takes_the_quicker_filter_where_that_keeps_its_detail(
+    width: int, eighths: int, resampling: Image.Resampling
+) -> None:
+    source = encoded(noise(800, 600), "JPEG", quality=95)
+    bounds = PictureSettings(max_width=width, max_height=width)
+    _, small = shrink_source(source, "JPEG", bounds, 2**30)
+    whole = Image.open(BytesIO(source))
+    whole.draft("RGB", (100 * eighths, 75 * eighths))
+    assert small.tobytes() == whole.resize(small.size, resampling).tobytes()
 
 
 @pytest.mark.parametrize("times", [1.0, 1.7, 3.0, 5.9, 6.1, 9.5])
