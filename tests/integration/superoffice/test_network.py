@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from image_ingest.errors import Deferred, IngestError, Rejected
 from image_ingest.superoffice import Calls
+from image_ingest.superoffice.connection import Connections, Request
 from image_ingest.timing import Timing
 from sandbox.superoffice import StandIn, get_certificate
 from tests.support.superoffice_client import (
@@ -255,6 +257,21 @@ def test_a_connection_is_reused_before_that() -> None:
         worker.clock.offset += 29
         worker.put()
     assert len(opened) == 1
+
+
+def test_a_connection_is_opened_after_a_wait_that_is_longer_than_a_call_may_take() -> None:
+    seconds = 0.05
+
+    def wait_for_slot(prepare: Callable[[float], None]) -> None:
+        nonlocal seconds
+        time.sleep(0.06)
+        seconds = 30
+        prepare(0)
+
+    with scripted_server(answer_once_then(stay_silent)) as address:
+        connections = Connections(None, Timing(), time.time)
+        response = connections.exchange(Request("GET", f"{address}/api"), lambda: seconds, wait_for_slot)
+    assert response.body == b"59"
 
 
 @pytest.mark.parametrize("informational", [100, 102, 103, 199])
