@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-_DATA_AFTER = {12: 0, 40: 0, 52: 0, 56: 0, 64: 0, 108: 0, 124: 0}
-
 
 def bmp(
     size: tuple[int, int],
@@ -23,10 +21,15 @@ def bmp(
     fields: bytes = b"",
     behind: bytes = b"",
 ) -> bytes:
-    """A BMP file. `fields` are those of the header behind the masks; `behind` follows the pixels."""
+    """A BMP file. `fields` are those of the header behind the masks; `behind` follows the pixels.
+
+    With a negative height, the top row comes first.
+    """
     width, height = size
     if version == 12:
         info = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    elif version == 16:
+        info = struct.pack("<IiiHH", 16, width, height, 1, bits)
     else:
         info = struct.pack("<IiiHHIIiiII", version, width, height, 1, bits, compression, len(pixels), 0, 0, colours, 0)
         info += struct.pack(f"<{len(masks)}I", *masks) + fields

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from tests.pictures.makers import (
     png,
     split_scans,
 )
+from tests.pictures.minis import mini_avif
 from tests.pictures.profiles import rgb_profile
 from tests.pictures.scene import (
     FIELDS,
@@ -50,6 +50,7 @@ _NUMBERS = (
     (22, 8),
 )  # primaries and transfer (ITU-T H.273)
 _VERSIONS = (40, 56, 108, 124)
+_X1R5G5B5 = (0x7C00, 0x3E0, 0x1F, 0)
 _X4R4G4B4 = (0xF00, 0xF0, 0xF, 0)
 _A4R4G4B4 = (0xF00, 0xF0, 0xF, 0xF000)
 _R10G10B10A2 = (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)
@@ -77,6 +78,10 @@ def _masked(masks: tuple[int, ...], bits: int, image: Callable[[], Image.Image] 
     pixels = pack_rows(image(), masks, bits)
     used = masks if version > 52 else masks[:3]
     return bmp(SIZE, bits, pixels, version=version, compression=3, masks=used)
+
+
+def _four_masks(masks: tuple[int, ...], bits: int) -> bytes:
+    return bmp(SIZE, bits, pack_rows(_clear(), masks, bits), compression=6, masks=masks)
 
 
 def _deep_alpha(version: int, alpha: int, compression: int = 0) -> bytes:
@@ -109,10 +114,10 @@ def _run_bmp(**options: bool) -> bytes:
     return bmp(SIZE, 8, _runs(indices, **options), compression=1, palette=palette_of(indices, 256))
 
 
-def _indexed_bmp(bits: int, colours: int = 0, entries: int | None = None) -> bytes:
+def _indexed_bmp(bits: int, colours: int = 0, entries: int | None = None, version: int = 40) -> bytes:
     indices = _indexed()
     palette = palette_of(indices, entries or 1 << bits)
-    return bmp(SIZE, bits, pack_indices(indices, bits), colours=colours, palette=palette)
+    return bmp(SIZE, bits, pack_indices(indices, bits), colours=colours, palette=palette, version=version)
 
 
 def _literal_bmp(bits: int) -> bytes:
@@ -158,6 +163,12 @@ def _beyond_its_palette() -> bytes:
     moved = indices.remap_palette(order)
     pixels = pack_indices(moved, 8).replace(b"\3", b"\xff")
     return bmp(SIZE, 8, pixels, colours=3, palette=palette_of(moved, 3))
+
+
+def _top_down(bits: int, masks: tuple[int, ...], compression: int) -> bytes:
+    pixels = pack_rows(_opaque().transpose(Image.Transpose.FLIP_TOP_BOTTOM), masks, bits)
+    stated = masks[:3] if compression else ()
+    return bmp((SIZE[0], -SIZE[1]), bits, pixels, compression=compression, masks=stated)
 
 
 def _profiled_bmp() -> bytes:
@@ -281,39 +292,6 @@ def _grow(data: bytes, more: int) -> bytes:
     return bytes(grown)
 
 
-def _mini_avif(orientation: int, *, is_small: bool = False, is_clear: bool = False) -> bytes:
-    """The pixels of what Pillow writes, behind a `mini` box."""
-    image = see_through() if is_clear else scene()
-    upright = image if orientation == 1 else image.transpose(Image.Transpose.ROTATE_90)
-    data = encoded(upright, "AVIF", quality=95)
-    parts, configurations = _read_items(data), _read_configurations(data)
-    side = 7 if is_small else 15
-    fields = [(0, 4), (1, 1), (is_clear, 1), (0, 5), (1, 2), (orientation - 1, 3)]
-    fields += [(not is_small, 1), (upright.width - 1, side), (upright.height - 1, side)]
-    fields += [(0, 2), (0, 1), *[(0, 1)] * is_clear, (0, 1), (1, 1)]
-    fields += [(len(configurations[0]), 3), (len(parts[0]) - 1, 28)]
-    fields += [(len(parts[1]), 28), (len(configurations[1]), 3)] if is_clear else []
-    value = bits = 0
-    for number, size in fields:
-        value, bits = value << size | number, bits + size
-    head = (value << -bits % 8).to_bytes(-(-bits // 8), "big")
-    body = b"".join(configurations) + b"".join(reversed(parts))
-    return box(b"ftyp", b"mif3avif") + box(b"mini", head + body)
-
-
-def _read_configurations(data: bytes) -> list[bytes]:
-    """The bodies of the boxes that configure the decoder."""
-    kinds = [found.start() for found in re.finditer(b"av1C", data)]
-    return [data[at + 4 : at - 4 + struct.unpack_from(">I", data, at - 4)[0]] for at in kinds]
-
-
-def _read_items(data: bytes) -> list[bytes]:
-    """The coded pictures, in the order of their numbers."""
-    at = data.index(b"iloc")
-    places = [at + 12 + 14 * item + 6 for item in range(struct.unpack_from(">H", data, at + 10)[0])]
-    return [data[start : start + size] for start, size in (struct.unpack_from(">II", data, place) for place in places)]
-
-
 def _arithmetic_jpeg() -> bytes:
     """The tables that Pillow writes, then arithmetic codes for them, which it does not write."""
     plain = encoded(scene(24, 16), "JPEG", quality=60, subsampling=0)
@@ -323,10 +301,9 @@ def _arithmetic_jpeg() -> bytes:
 LAYOUTS: tuple[Sample, ...] = (
     stored("jpeg-arithmetic", _arithmetic_jpeg),
     stored("jpeg-split-scans", lambda: split_scans(scene())),
-    stored("avif-mini", lambda: _mini_avif(1), tolerance=15),
-    stored("avif-mini-turned", lambda: _mini_avif(6), tolerance=15),
-    stored("avif-mini-small", lambda: _mini_avif(1, is_small=True), tolerance=15),
-    clear("avif-mini-alpha", lambda: _mini_avif(1, is_clear=True), tolerance=15),
+    stored("avif-mini", lambda: mini_avif(scene()), tolerance=15),
+    stored("avif-mini-turned", lambda: mini_avif(scene().transpose(Image.Transpose.ROTATE_90), 6), tolerance=15),
+    clear("avif-mini-alpha", lambda: mini_avif(see_through(), is_wide=False), tolerance=15),
     stored("bmp-444", lambda: _masked(_X4R4G4B4, 16), tolerance=10),
     clear("bmp-4444", lambda: _masked(_A4R4G4B4, 16, _clear, 56)),
     stored("bmp-565", lambda: _masked((0xF800, 0x7E0, 0x1F, 0), 16), tolerance=10),
@@ -337,6 +314,13 @@ LAYOUTS: tuple[Sample, ...] = (
     *(stored(f"bmp-alpha-unused-{version}", partial(_deep_alpha, version, 128), tolerance=6) for version in _VERSIONS),
     stored("bmp-2-bits", lambda: _indexed_bmp(2), PNG),
     stored("bmp-colours-300", lambda: _indexed_bmp(8, 300, 300), PNG),
+    odd("bmp-1-bit", lambda: encoded(grey_scene().convert("1"), "BMP"), PNG),
+    stored("bmp-555", lambda: bmp(SIZE, 16, pack_rows(_small(), _X1R5G5B5, 16)), tolerance=10),
+    stored("bmp-555-top-down", lambda: _top_down(16, _X1R5G5B5, 0), tolerance=10),
+    stored("bmp-444-top-down", lambda: _top_down(16, _X4R4G4B4, 3), tolerance=10),
+    clear("bmp-4444-four-masks", lambda: _four_masks(_A4R4G4B4, 16)),
+    clear("bmp-8888-four-masks", lambda: _four_masks(_A8R8G8B8, 32)),
+    stored("bmp-os2-short", lambda: _indexed_bmp(8, version=16), PNG),
     stored("bmp-runs", _run_bmp, PNG),
     odd("bmp-runs-leap", lambda: _run_bmp(leaps=True), PNG),
     odd("bmp-runs-end-early", lambda: _run_bmp(ends_early=True), PNG),

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from tests.pictures.makers import (
-    tiff,
-)
+from tests.pictures.makers import encoded, tiff
 from tests.pictures.scene import (
     JPEG,
     PNG,
@@ -142,6 +140,13 @@ def _grey_alpha() -> bytes:
     return _tiff(_widen(pairs, "H"), [16, 16], 1, (338, 3, [2]))
 
 
+def _with_predictor(compression: str) -> bytes:
+    """Each sample as its difference from the one on its left."""
+    data = encoded(_small(), "TIFF", compression=compression, tiffinfo={317: 2})
+    assert data != encoded(_small(), "TIFF", compression=compression)
+    return data
+
+
 def _places() -> list[tuple[int, int]]:
     return [(x, y) for y in range(SIZE[1]) for x in range(SIZE[0])]
 
@@ -168,6 +173,9 @@ TIFFS: tuple[Sample, ...] = (
     clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
     odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),
+    stored("tiff-lzw-predictor", lambda: _with_predictor("tiff_lzw"), tolerance=6),
+    stored("tiff-deflate-predictor", lambda: _with_predictor("tiff_adobe_deflate"), tolerance=6),
+    odd("tiff-12-bit-predictor", lambda: _tiff(_pack_bits(_small(), 12), [12] * 3, 2, (317, 3, [2])), UNSUPPORTED),
     odd("tiff-webp", lambda: _raw((259, 3, [50_001])), UNSUPPORTED),
     odd("tiff-complex", lambda: _tiff(bytes(8 * 2400), [64], 1, (339, 3, [6])), UNSUPPORTED),
     odd("tiff-dng", lambda: _raw((50_706, 1, [1, 4, 0, 0])), UNSUPPORTED),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Rejected
@@ -17,16 +17,21 @@ from tests.pictures.bitmaps import bmp, pack_indices, palette_of
 from tests.pictures.checks import check_fields, fields_of, opened, prepared
 from tests.pictures.corpus import CORPUS
 from tests.pictures.makers import (
+    box,
     chunk,
     encoded,
     exif,
+    header,
     insert_after_header,
+    interlaced_png,
     many_scans,
+    png,
     resized_frame,
     segment,
     split_scans,
     with_segments,
 )
+from tests.pictures.minis import mini_avif
 from tests.pictures.profiles import rgb_profile
 from tests.pictures.scene import FIELDS, grey_scene, heic, scene, see_through
 
@@ -172,6 +177,44 @@ def test_in_a_heic_the_curves_of_video_mean_that_of_srgb(transfer: int, shown: i
     check_fields(opened(prepared(source)), [(shown,) * 3] * 4, 2)
 
 
+@pytest.mark.parametrize(
+    ("mode", "subsampling"),
+    [("RGB", "4:2:0"), ("RGB", "4:2:2"), ("RGB", "4:4:4"), ("L", "4:0:0"), ("RGBA", "4:2:0"), ("RGBA", "4:4:4")],
+)
+@pytest.mark.parametrize("is_wide", [True, False])
+def test_an_avif_with_a_short_head_is_the_same_picture(mode: str, subsampling: str, is_wide: bool) -> None:
+    image = see_through().convert(mode)
+    usual = encoded(image, "AVIF", quality=95, subsampling=subsampling)
+    assert prepared(mini_avif(image, is_wide=is_wide, subsampling=subsampling)) == prepared(usual)
+
+
+@pytest.mark.parametrize("is_wide", [True, False])
+def test_colours_and_metadata_of_an_avif_with_a_short_head(is_wide: bool) -> None:
+    profile = rgb_profile()
+    usual = encoded(scene(), "AVIF", quality=95, icc_profile=profile)
+    short = mini_avif(scene(), is_wide=is_wide, profile=profile, exif=exif(6), xmp=b"<x>private</x>")
+    assert prepared(short) == prepared(usual)
+    wide = mini_avif(scene(), is_wide=is_wide, subsampling="4:4:4", cicp=(12, 13, 6), xmp=b"<x>private</x>")
+    assert prepared(wide) == prepared(make("avif-p3"))
+    grey = mini_avif(grey_scene(), is_wide=is_wide, subsampling="4:0:0", cicp=(1, 13, 2), exif=exif(6))
+    assert prepared(grey) == prepared(encoded(grey_scene(), "AVIF", quality=95, subsampling="4:0:0"))
+
+
+@pytest.mark.parametrize(
+    ("head", "code", "message"),
+    [
+        (b"\x20" + bytes(19), "image.unsupported-format", "codec"),
+        (b"\x10" + bytes(19), "image.unsupported-format", "floats"),
+        (b"\x01" + bytes(19), "image.unsupported-format", "gain map"),
+        (bytes(6), "image.unreadable", "cut off in its head"),
+    ],
+)
+def test_a_short_head_of_an_avif_that_is_not_read(head: bytes, code: str, message: str) -> None:
+    with pytest.raises(Rejected, match=message) as refusal:
+        prepare(box(b"ftyp", b"mif3avif") + box(b"mini", head), PictureSettings(), Deadline(60))
+    assert refusal.value.code == code
+
+
 @pytest.mark.parametrize("name", ["png-2-bit-grey-key", "png-4-bit-grey-key", "gif-small-frame"])
 def test_what_a_file_leaves_transparent_stays_so(name: str) -> None:
     alphas = [field[3] for field in fields_of(opened(prepared(make(name))))]
@@ -188,6 +231,35 @@ def test_pixels_that_the_runs_of_a_bmp_skip_are_black(name: str, black: list[int
     """As current releases of Chromium show them; earlier ones left them transparent."""
     fields = fields_of(opened(prepared(make(name))))
     assert [number for number, field in enumerate(fields) if field == (0, 0, 0, 255)] == black
+
+
+@pytest.mark.parametrize("colours", [2, 256])
+def test_all_that_the_frame_of_a_gif_leaves_free_is_transparent(colours: int) -> None:
+    frame = Image.frombytes("P", (16, 16), bytes(i % colours for i in range(256)))
+    frame.putpalette([value for i in range(256) for value in (255 - i, i, 90)])
+    source = bytearray(encoded(frame, "GIF"))
+    at = 13 + 3 * (2 << (source[10] & 7))
+    struct.pack_into("<HH", source, 6, 30, 40)
+    struct.pack_into("<HH", source, at + 1, 5, 7)
+    expected = Image.new("RGBA", (30, 40))
+    expected.paste(frame.convert("RGBA"), (5, 7))
+    shown = opened(prepared(bytes(source))).convert("RGBA")
+    assert shown.getchannel("A").tobytes() == expected.getchannel("A").tobytes()
+    assert shown.crop((5, 7, 21, 23)).tobytes() == expected.crop((5, 7, 21, 23)).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("used", "first", "shown"),
+    [(1, 0, 0), (255, 0, 0), (255, 1, 0), (256, 0, 128)],
+)
+def test_pixels_that_runs_skip_get_an_unused_colour_or_else_the_darkest(used: int, first: int, shown: int) -> None:
+    """The palette has no black: its greys go from 255 down to 128."""
+    palette = b"".join(bytes((255 - i // 2,) * 3) + b"\0" for i in range(256))
+    runs = b"".join(bytes((1, first + i)) for i in range(used)) + b"\0\1"
+    picture = opened(prepared(bmp((256, 2), 8, runs, compression=1, palette=palette))).convert("L")
+    assert picture.crop((0, 0, 256, 1)).tobytes() == bytes((shown,)) * 256
+    expected = [255 - i // 2 for i in range(first, first + used)] + [shown] * (256 - used)
+    assert list(picture.crop((0, 1, 256, 2)).tobytes()) == expected
 
 
 def test_a_reduced_palette_with_transparency_stays_opaque_where_its_source_is() -> None:
@@ -212,6 +284,12 @@ def test_a_short_palette_is_used_as_far_as_it_goes() -> None:
     check_fields(opened(prepared(source)), FIELDS, 6)
 
 
+@pytest.mark.parametrize("name", ["bmp-runs-literal", "bmp-runs-4-bits", "bmp-runs-4-bits-literal", "bmp-os2"])
+def test_every_pixel_of_an_indexed_bmp_is_in_its_place(name: str) -> None:
+    shown = opened(prepared(make(name))).convert("RGB")
+    assert ImageChops.difference(shown, scene(*shown.size)).getbbox() is None
+
+
 def test_a_heic_that_names_its_primaries_is_converted() -> None:
     source = heic(scene(), quality=95)
     at = source.index(b"colrnclx") + 8
@@ -226,6 +304,23 @@ def test_the_profile_in_a_bmp_is_applied_as_that_in_a_png() -> None:
     in_bmp = opened(prepared(make("bmp-profile")))
     check_fields(in_bmp, [field[:3] for field in fields_of(in_png)], 2)
     assert max(abs(a - b) for a, b in zip(fields_of(in_bmp)[0], FIELDS[0], strict=False)) > 12
+
+
+@pytest.mark.parametrize(("depth", "colour"), [(1, 0), (8, 0), (8, 2), (8, 4), (16, 6)])
+def test_a_black_png_is_stored_and_refused_without_its_last_row(depth: int, colour: int) -> None:
+    """The decoder leaves the row black and says nothing."""
+    samples = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    start, rows = header(9, 8, depth, colour), [bytes(-(-9 * samples * depth // 8))] * 8
+    assert prepared(png(start, rows)).height == 8
+    with pytest.raises(Rejected, match="rows are missing") as refusal:
+        prepare(png(start, rows[:-1]), PictureSettings(), Deadline(60))
+    assert refusal.value.code == "image.unreadable"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (9, 8)])
+def test_a_black_png_in_seven_passes_is_stored(size: tuple[int, int]) -> None:
+    picture = prepared(interlaced_png(Image.new("RGB", size)))
+    assert (picture.width, picture.height) == size
 
 
 def test_scans_are_counted_behind_a_thumbnail() -> None:

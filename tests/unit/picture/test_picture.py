@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import struct
 import subprocess
 import sys
 from io import BytesIO
@@ -18,8 +19,8 @@ from image_ingest.errors import Deferred, Rejected
 from image_ingest.picture import prepare
 from image_ingest.settings import Fit, PictureSettings
 from tests import ROOT
-from tests.pictures.checks import check_fields, fields_of, opened, prepared
-from tests.pictures.makers import HOW_STORED, encoded, exif, plain_tiff, segment, tiff, with_segments
+from tests.pictures.checks import check_fields, fields_of, jpeg_markers, opened, prepared
+from tests.pictures.makers import HOW_STORED, encoded, exif, many_scans, plain_tiff, segment, tiff, with_segments
 from tests.pictures.profiles import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
 from tests.pictures.scene import FIELDS, heic, noise, scene, see_through
 from tests.pictures.sound import SOUND
@@ -267,6 +268,36 @@ def test_a_tiff_that_is_not_read_has_its_layout_named(number: int, name: str) ->
     with pytest.raises(Rejected, match=f"grey in one plane, {name} samples of 7 bits, compression 1") as refusal:
         prepared(source)
     assert refusal.value.code == "image.unsupported-format"
+
+
+@pytest.mark.parametrize(("entries", "size"), [(4096, 0), (4097, 0), (1024, 32 * 2**20 - 100_000), (1024, 32 * 2**20)])
+def test_a_tiff_may_have_4096_entries_and_32_mib_of_metadata(entries: int, size: int) -> None:
+    basics = [(256, 3, [9]), (257, 3, [9]), (258, 3, [8]), (262, 3, [1]), (273, 4, [8]), (279, 4, [81])]
+    filler = [(40_000 + i, 3, [0]) for i in range(entries - len(basics))]
+    source = tiff("<", [*basics, *filler], bytes(81))
+    at = source.rindex(struct.pack("<HHI", filler[-1][0], 3, 1))
+    source = source[:at] + struct.pack("<HHI", filler[-1][0], 7, size) + source[at + 8 :]
+    if entries <= 4096 and size < 32 * 2**20:
+        assert prepared(source).width == 9
+        return
+    with pytest.raises(Rejected) as refusal:
+        prepared(source)
+    assert refusal.value.code == "image.too-many-pixels"
+
+
+@pytest.mark.parametrize(("segments", "scans"), [(2000, 1), (2001, 1), (20, 100), (20, 101)])
+def test_a_jpeg_may_have_2000_segments_and_100_scans(segments: int, scans: int) -> None:
+    plain = encoded(scene(), "JPEG", progressive=scans > 1)
+    if scans > 1:
+        plain = many_scans(plain, scans - plain.count(b"\xff\xda") + 1)
+    markers = len(jpeg_markers(plain))
+    source = with_segments(plain, segment(0xFE, b"") * (segments - markers))
+    if segments <= 2000 and scans <= 100:
+        assert prepared(source).width == 120
+        return
+    with pytest.raises(Rejected) as refusal:
+        prepared(source)
+    assert refusal.value.code == "image.too-many-pixels"
 
 
 def test_the_limit_of_pixels_is_the_operators() -> None:
