@@ -255,6 +255,25 @@ def test_colours_are_stored_at_half_resolution_unless_they_differ_sharply(size: 
             assert result.layer[0][1:3] == (factors, factors)
 
 
+@pytest.mark.parametrize(
+    ("mode", "compression"),
+    [
+        *(("1", name) for name in ("tiff_ccitt", "group3", "group4")),
+        *(("RGB", name) for name in ("packbits", "tiff_lzw", "tiff_deflate", "lzma", "zstd")),
+    ],
+)
+def test_a_packed_tiff_is_the_same_picture(mode: str, compression: str) -> None:
+    image = scene().convert(mode)
+    assert prepared(encoded(image, "TIFF", compression=compression)) == prepared(encoded(image, "TIFF"))
+
+
+def test_an_old_deflated_tiff_is_the_same_picture() -> None:
+    deflated = encoded(scene(), "TIFF", compression="tiff_adobe_deflate")
+    number, old = (struct.pack("<HHII", 259, 3, 1, number) for number in (8, 32_946))
+    assert number in deflated
+    assert prepared(deflated.replace(number, old)) == prepared(deflated)
+
+
 def test_nothing_of_the_metadata_is_left() -> None:
     for sample in SOUND:
         if sample.name.endswith("metadata"):
