@@ -170,6 +170,11 @@ TIFFS: tuple[Sample, ...] = (
         lambda: _tiff(zlib.compress(_pack_bits(_small(), 12)), [12] * 3, 2, (259, 3, [8])),
         tolerance=6,
     ),
+    stored(
+        "tiff-12-bit-rgb-old-deflated",
+        lambda: _tiff(zlib.compress(_pack_bits(_small(), 12)), [12] * 3, 2, (259, 3, [32_946])),
+        tolerance=6,
+    ),
     clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
     odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),

@@ -290,6 +290,16 @@ def test_every_pixel_of_an_indexed_bmp_is_in_its_place(name: str) -> None:
     assert ImageChops.difference(shown, scene(*shown.size)).getbbox() is None
 
 
+@pytest.mark.parametrize("is_top_down", [False, True])
+def test_a_large_bmp_of_four_bits_per_channel_is_whole(is_top_down: bool) -> None:
+    """It is unpacked in parts."""
+    red, green, blue, white = (struct.pack("<H", value) * 550 for value in (0xE22, 0x2C2, 0x22E, 0xFFF))
+    halves = [(red + green) * 500, (blue + white) * 500]
+    pixels, height = b"".join(halves if is_top_down else halves[::-1]), -1000 if is_top_down else 1000
+    source = bmp((1100, height), 16, pixels, compression=3, masks=(0xF00, 0xF0, 0xF))
+    check_fields(opened(prepared(source)), FIELDS, 10)
+
+
 def test_a_heic_that_names_its_primaries_is_converted() -> None:
     source = heic(scene(), quality=95)
     at = source.index(b"colrnclx") + 8
