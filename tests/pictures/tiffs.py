@@ -41,21 +41,20 @@ def _small() -> Image.Image:
 def _tiff(
     data: bytes, bits: Sequence[int], photometric: int, *more: tuple[int, int, Sequence[int]], order: str = "<"
 ) -> bytes:
-    """One strip of the small scene's size."""
-    entries = [
+    """One strip of the small scene's size; `more` replaces entries of the same tag."""
+    usual: list[tuple[int, int, Sequence[int]]] = [
         (256, 3, [SIZE[0]]),
         (257, 3, [SIZE[1]]),
         (258, 3, bits),
+        (259, 3, [1]),
         (262, 3, [photometric]),
         (273, 4, [8]),
         (277, 3, [len(bits)]),
         (278, 3, [SIZE[1]]),
         (279, 4, [len(data)]),
-        *more,
     ]
-    tags = {entry[0] for entry in entries}
-    entries += [entry for entry in [(259, 3, [1])] if entry[0] not in tags]
-    return tiff(order, sorted(entries), data)
+    replaced = {entry[0] for entry in more}
+    return tiff(order, sorted([*(entry for entry in usual if entry[0] not in replaced), *more]), data)
 
 
 def _widen(image: Image.Image, code: str, scale: float = 257, order: str = "<") -> bytes:
@@ -140,6 +139,12 @@ def _grey_alpha() -> bytes:
     return _tiff(_widen(pairs, "H"), [16, 16], 1, (338, 3, [2]))
 
 
+def _rubbish_behind_the_last_row() -> bytes:
+    packed = zlib.compress(_pack_bits(_small(), 12))
+    strips = [(273, 4, [8, 8 + len(packed)]), (279, 4, [len(packed), 9])]
+    return _tiff(packed + b"\xff" * 9, [12] * 3, 2, (259, 3, [8]), *strips)
+
+
 def _with_predictor(compression: str) -> bytes:
     """Each sample as its difference from the one on its left."""
     data = encoded(_small(), "TIFF", compression=compression, tiffinfo={317: 2})
@@ -175,6 +180,7 @@ TIFFS: tuple[Sample, ...] = (
         lambda: _tiff(zlib.compress(_pack_bits(_small(), 12)), [12] * 3, 2, (259, 3, [32_946])),
         tolerance=6,
     ),
+    stored("tiff-12-bit-rgb-rubbish-behind", _rubbish_behind_the_last_row, tolerance=6),
     clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
     odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),

@@ -300,6 +300,44 @@ def test_a_large_bmp_of_four_bits_per_channel_is_whole(is_top_down: bool) -> Non
     check_fields(opened(prepared(source)), FIELDS, 10)
 
 
+@pytest.mark.parametrize(("bits", "compression"), [(24, 4), (1, 3), (0, 4), (0, 5), (8, 2), (4, 1), (24, 1), (64, 0)])
+def test_a_bmp_packed_in_another_way_is_refused(bits: int, compression: int) -> None:
+    source = bmp((4, 4), bits, bytes(200), compression=compression)
+    with pytest.raises(Rejected, match=f"compression {compression}") as refusal:
+        prepare(source, PictureSettings(), Deadline(60))
+    assert refusal.value.code == "image.unsupported-format"
+
+
+@pytest.mark.parametrize(
+    ("codes", "rows"),
+    [
+        (b"\2\1\0\2\3\1\2\1\0\1", ["........", "........", ".....11.", "11......"]),
+        (b"\0\2\10\3\0\1", ["........"] * 4),
+        (b"\10\1\0\0\4\2\11\2\0\0\0\1", ["........", "........", "22222222", "11111111"]),
+        (b"\0\3\1\2\1\0\2\1\0\0\0\1", ["........", "........", "........", "12111..."]),
+        (b"\0\2\11\0\0\1", "a leap goes past the edge"),
+        (b"\0\2\0\4\0\1", "a leap goes past the edge"),
+        (b"\0\11" + b"\1" * 10 + b"\0\1", "a run goes past its row"),
+        (b"\10\1\0\0\10\1", "rows are missing"),
+    ],
+)
+def test_runs_of_a_bmp_paint_what_they_say_within_its_edges(codes: bytes, rows: list[str] | str) -> None:
+    source = bmp((8, 4), 8, codes, compression=1, colours=3, palette=bytes((9, 9, 9, 0)) + b"\x80" * 4 + b"\xff" * 4)
+    if isinstance(rows, str):
+        with pytest.raises(Rejected, match=rows) as refusal:
+            prepare(source, PictureSettings(), Deadline(60))
+        assert refusal.value.code == "image.unreadable"
+        return
+    shown = opened(prepared(source)).convert("L").tobytes()
+    assert shown == bytes({".": 0, "1": 128, "2": 255}[pixel] for row in rows for pixel in row)
+
+
+@pytest.mark.parametrize("name", ["bmp-444", "bmp-4444-four-masks", "bmp-2-bits", "bmp-os2", "bmp-os2-24-bits"])
+def test_a_bmp_that_does_not_say_where_its_pixels_begin_has_them_behind_its_head(name: str) -> None:
+    source = make(name)
+    assert prepared(source[:10] + bytes(4) + source[14:]) == prepared(source)
+
+
 def test_a_heic_that_names_its_primaries_is_converted() -> None:
     source = heic(scene(), quality=95)
     at = source.index(b"colrnclx") + 8
