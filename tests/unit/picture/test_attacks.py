@@ -58,6 +58,14 @@ def test_an_attempt_ends_the_process_and_the_next_picture_is_stored(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("source_format", SOURCES)
+def test_the_first_picture_of_a_fork_server_may_have_any_format(source_format: str) -> None:
+    server = ForkServer("image_ingest.picture.decoder")
+    picture = prepare(SOURCES[source_format], PictureSettings(), Deadline(30), server)
+    server.stop()
+    assert picture.source_format == source_format
+
+
 def test_a_thread_of_the_decoder_is_confined_too(hostile: ForkServer) -> None:
     with closing(Isolation(hostile)) as isolation:
         isolation.file.write(with_order(b"", "open_a_file_in_a_thread"))

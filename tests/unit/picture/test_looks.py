@@ -390,3 +390,12 @@ def test_a_photo_of_several_scans_beyond_the_functions_memory_is_refused_with_it
     with pytest.raises(Rejected, match=f"{size[0]} x {size[1]}") as refusal:
         prepare(source, settings, Deadline(60))
     assert refusal.value.code == "image.too-many-pixels"
+
+
+def test_a_webp_canvas_beyond_the_functions_memory_is_refused_before_decoding() -> None:
+    source = encoded(see_through(), "WEBP", exif=exif(1))
+    assert source[12:16] == b"VP8X"
+    side = (9899).to_bytes(3, "little")
+    with pytest.raises(Rejected, match="9900 x 9900 pixels would take about 747 MiB") as refusal:
+        prepare(source[:24] + 2 * side + source[30:], PictureSettings(function_memory=512 * 2**20), Deadline(60))
+    assert refusal.value.code == "image.too-many-pixels"
