@@ -318,6 +318,8 @@ def test_a_bmp_packed_in_another_way_is_refused(bits: int, compression: int) -> 
         (b"\0\2\11\0\0\1", "a leap goes past the edge"),
         (b"\0\2\0\4\0\1", "a leap goes past the edge"),
         (b"\0\11" + b"\1" * 10 + b"\0\1", "a run goes past its row"),
+        (b"\10\1\0\0\10\1\0\0\10\1\0\0\10\1", ["11111111"] * 4),
+        (b"\10\1\0\0\10\1\0\0\10\1\0\0\7\1", "rows are missing"),
         (b"\10\1\0\0\10\1", "rows are missing"),
     ],
 )
