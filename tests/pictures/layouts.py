@@ -179,6 +179,14 @@ def _profiled_bmp() -> bytes:
     return bmp(SIZE, 32, pixels, version=124, masks=(0, 0, 0, 0), fields=fields, behind=profile)
 
 
+def _calibrated_bmp() -> bytes:
+    """States the endpoints of Display P3 and a gamma of 1, which browsers ignore."""
+    endpoints = [round(part * 2**30) for part in (0.680, 0.320, 0, 0.265, 0.690, 0.045, 0.150, 0.060, 0.790)]
+    fields = struct.pack("<I9i3I", 0, *endpoints, *[2**16] * 3)
+    pixels = pack_rows(_small(), (0xFF0000, 0xFF00, 0xFF), 32)
+    return bmp(SIZE, 32, pixels, version=108, masks=(0, 0, 0, 0), fields=fields)
+
+
 def _small_grey() -> Image.Image:
     return grey_scene().resize(SIZE, Image.Resampling.NEAREST)
 
@@ -332,6 +340,7 @@ LAYOUTS: tuple[Sample, ...] = (
     stored("bmp-os2-24-bits", lambda: _os2_bmp(24), tolerance=6),
     clear("bmp-alpha", lambda: _masked(_A8R8G8B8, 32, _clear, 56)),
     Sample("bmp-beyond-its-palette", _beyond_its_palette, (PNG,), (*FIELDS[:3], (0, 0, 0))),
+    stored("bmp-calibrated", _calibrated_bmp, tolerance=6),
     stored("bmp-profile", _profiled_bmp, tolerance=45),
     odd("png-2-bit-grey-key", lambda: _shallow_png(2), PNG),
     odd("png-4-bit-grey-key", lambda: _shallow_png(4), PNG),

@@ -188,6 +188,7 @@ TIFFS: tuple[Sample, ...] = (
     stored("tiff-deflate-predictor", lambda: _with_predictor("tiff_adobe_deflate"), tolerance=6),
     odd("tiff-12-bit-predictor", lambda: _tiff(_pack_bits(_small(), 12), [12] * 3, 2, (317, 3, [2])), UNSUPPORTED),
     odd("tiff-webp", lambda: _raw((259, 3, [50_001])), UNSUPPORTED),
+    odd("tiff-word-aligned", lambda: _raw((259, 3, [32_771])), UNSUPPORTED),
     odd("tiff-complex", lambda: _tiff(bytes(8 * 2400), [64], 1, (339, 3, [6])), UNSUPPORTED),
     odd("tiff-dng", lambda: _raw((50_706, 1, [1, 4, 0, 0])), UNSUPPORTED),
     odd("tiff-raw-thumbnail", lambda: _raw((254, 4, [1]), (330, 4, [8])), UNSUPPORTED),

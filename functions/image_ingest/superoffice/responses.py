@@ -130,7 +130,7 @@ def _build_service_refusal(response: Response, service: str, redact: Redact, now
         code = "credentials.invalid"
     said = read_error_message(response) or _read_oauth_error(response)
     reason = f": {quote_text(said, redact)}" if said else ""
-    raise Deferred(
+    return Deferred(
         code,
         f"SuperOffice's {service} answered {response.status}{reason}.",
         retry_after=read_retry_after(response, now),

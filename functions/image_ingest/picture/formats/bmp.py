@@ -9,7 +9,7 @@ from typing import Any, cast
 from PIL import Image, ImageFile, ImageMath, ImagePalette
 
 from image_ingest.errors import Rejected
-from image_ingest.picture.colour.icc import MAX_PROFILE_BYTES, adapt_colorants, build_profile
+from image_ingest.picture.colour.icc import MAX_PROFILE_BYTES
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.splice import Splice
 
@@ -22,8 +22,7 @@ _RAW_MODES = {
     (0xFF0000, 0xFF00, 0xFF, 0): ("RGB", "BGRX"),
     (0xFF0000, 0xFF00, 0xFF, 0xFF000000): ("RGBA", "BGRA"),
 }
-_CALIBRATED, _EMBEDDED = 0, 0x4D424544
-_D65 = (0.9505, 1.0, 1.0890)
+_EMBEDDED = 0x4D424544
 _STRIP_PIXELS = 1 << 19
 
 _Masks = tuple[int, int, int, int]
@@ -279,24 +278,9 @@ def _spread(data: memoryview, bits: int) -> bytes:
 
 
 def _read_profile(source: memoryview, header: _Header) -> bytes | None:
-    """The embedded profile, or one for the calibrated colours of versions 4 and 5, if they are possible."""
-    if header.version < 108:
+    """The embedded profile of version 5. The calibrated colours of versions 4 and 5 are ignored, as browsers do."""
+    if header.version < 124 or struct.unpack_from("<I", source, 70)[0] != _EMBEDDED:
         return None
-    (kind,) = struct.unpack_from("<I", source, 70)
-    if kind == _EMBEDDED and header.version >= 124:
-        offset, size = struct.unpack_from("<II", source, 14 + 112)
-        profile = bytes(source[14 + offset : 14 + offset + min(size, MAX_PROFILE_BYTES + 1)])
-        return profile if len(profile) == size else None
-    endpoints = [value / 2**30 for value in struct.unpack_from("<9i", source, 74)]
-    gammas = [value / 2**16 for value in struct.unpack_from("<3I", source, 110)]
-    if kind != _CALIBRATED or not all(gammas) or not any(endpoints):
-        return None
-    colours = [endpoints[i : i + 3] for i in (0, 3, 6)]
-    white = [sum(parts) for parts in zip(*colours, strict=True)]
-    if all(abs(sum(colour) - 1) < 0.01 for colour in colours):  # chromaticities, which say nothing about white
-        white = list(_D65)
-    try:
-        chromaticity = [part / sum(colour) for colour in (white, *colours) for part in colour[:2]]
-        return build_profile(adapt_colorants(chromaticity), gammas[0])
-    except ZeroDivisionError:
-        return None
+    offset, size = struct.unpack_from("<II", source, 14 + 112)
+    profile = bytes(source[14 + offset : 14 + offset + min(size, MAX_PROFILE_BYTES + 1)])
+    return profile if len(profile) == size else None
