@@ -40,15 +40,8 @@ _ARITHMETIC = (
     "/8kAEQgAEAAYAwERAAIRAQMRAf/MAAoAEBAFARARBf/aAAwDAQACEQMRAD8A/uZX/MLEF+jz9OwyvwAp1sE7VWeReW2HWsQ+gJwiM0pHWGuVnfK5"
     "Ld8Y/wDvCkdF9kbrn0Mu5ND/2Q=="
 )
-_NUMBERS = (
-    (1, 7),
-    (4, 4),
-    (5, 5),
-    (8, 11),
-    (9, 17),
-    (11, 13),
-    (22, 8),
-)  # primaries and transfer (ITU-T H.273)
+# Primaries and transfer function by their numbers (ITU-T H.273).
+_NUMBERS = ((1, 7), (4, 4), (5, 5), (8, 11), (9, 17), (11, 13), (22, 8))
 _VERSIONS = (40, 56, 108, 124)
 _X1R5G5B5 = (0x7C00, 0x3E0, 0x1F, 0)
 _X4R4G4B4 = (0xF00, 0xF0, 0xF, 0)

@@ -75,7 +75,7 @@ def test_a_file_that_would_be_rejected_is_named_with_its_fault(tmp_path: Path, d
         check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=100)
 
 
-def _versioned(status: int) -> Stack:
+def _make_stack_with_versions(status: int) -> Stack:
     """A bucket with two versions: a HEAD of the first one fails with this status, the second is person 7's."""
 
     def head_object(VersionId: str, **_asked: str) -> dict[str, Any]:  # noqa: N803
@@ -91,10 +91,10 @@ def _versioned(status: int) -> Stack:
 
 
 def test_a_version_that_was_deleted_meanwhile_is_left_out() -> None:
-    found = find_versions(_versioned(404), Target("person", 7), "", Steps(None, None))
+    found = find_versions(_make_stack_with_versions(404), Target("person", 7), "", Steps(None, None))
     assert found == [ObjectVersion("2.jpg", "2", Target("person", 7))]
 
 
 def test_a_version_that_may_not_be_looked_at_is_not_taken_for_another_records() -> None:
     with pytest.raises(ClientError):
-        find_versions(_versioned(403), Target("person", 7), "", Steps(None, None))
+        find_versions(_make_stack_with_versions(403), Target("person", 7), "", Steps(None, None))

@@ -143,7 +143,7 @@ def test_a_child_holds_nothing_but_its_answer_and_leaves_no_core_file() -> None:
         os.set_inheritable(descriptor, False)
     for descriptor in opened:
         os.close(descriptor)
-    assert _descriptors(pid).keys() == {0, 1, 2, 3}
+    assert _list_descriptors(pid).keys() == {0, 1, 2, 3}
     _, most = resource.prlimit(pid, resource.RLIMIT_CORE)
     resource.prlimit(pid, resource.RLIMIT_CORE, (most, most))
     with closing(Isolation(server)) as isolation, ThreadPoolExecutor(1) as pool:
@@ -153,9 +153,9 @@ def test_a_child_holds_nothing_but_its_answer_and_leaves_no_core_file() -> None:
         assert child
         working = pool.submit(isolation.run, b"PNG", LIMITS)
         until = time.monotonic() + 10
-        while _descriptors(child).keys() != {0, 1, 2, 4} and time.monotonic() < until:
+        while _list_descriptors(child).keys() != {0, 1, 2, 4} and time.monotonic() < until:
             time.sleep(0.01)
-        held, process = _descriptors(child), Path(f"/proc/{child}")
+        held, process = _list_descriptors(child), Path(f"/proc/{child}")
         limits, adjusted = (process / "limits").read_text(), (process / "oom_score_adj").read_text()
         os.kill(child, signal.SIGKILL)
         assert isinstance(working.exception(), ChildDied)
@@ -166,7 +166,7 @@ def test_a_child_holds_nothing_but_its_answer_and_leaves_no_core_file() -> None:
     assert adjusted == "1000\n"
 
 
-def _descriptors(pid: int) -> dict[int, str]:
+def _list_descriptors(pid: int) -> dict[int, str]:
     """What the process has open, by its number."""
     return {int(each.name): str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
 
@@ -197,30 +197,16 @@ def test_starting_a_child_waits_for_nothing() -> None:
     server.stop()
 
 
-def test_a_server_that_does_not_get_ready_blames_no_source() -> None:
-    server = ForkServer("tests.pictures.no_such_decoder")
-    with closing(Isolation(server)) as isolation, pytest.raises(ChildDied) as death:
-        isolation.run(b"PNG", LIMITS)
-    assert death.value.cause == "no-process"
-    server.stop()
-
-
-def test_a_child_that_does_not_get_ready_blames_no_source() -> None:
-    server = ForkServer("tests.pictures.unready")
+@pytest.mark.parametrize(
+    ("decoder", "source_format"),
+    [("no_such_decoder", "PNG"), ("unready", "PNG"), ("hostile", "NO_SUCH_FORMAT")],
+)
+def test_a_process_that_does_not_get_ready_blames_no_source(decoder: str, source_format: str) -> None:
+    server = ForkServer(f"tests.pictures.{decoder}")
     with closing(Isolation(server)) as isolation:
         isolation.file.write(b"source")
         with pytest.raises(ChildDied) as death:
-            isolation.run(b"PNG", LIMITS)
-    assert death.value.cause == "no-process"
-    server.stop()
-
-
-def test_a_child_that_cannot_load_its_decoder_blames_no_source() -> None:
-    server = ForkServer("tests.pictures.hostile")
-    with closing(Isolation(server)) as isolation:
-        isolation.file.write(b"source")
-        with pytest.raises(ChildDied) as death:
-            isolation.run(b"NO_SUCH_FORMAT", LIMITS)
+            isolation.run(source_format.encode(), LIMITS)
     assert death.value.cause == "no-process"
     server.stop()
 

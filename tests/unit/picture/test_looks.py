@@ -127,7 +127,8 @@ def test_primaries_by_number_are_those_of_the_standard(primaries: int, seen: Seq
 
 
 @pytest.mark.parametrize(
-    ("transfer", "shown"), [(1, 54), (4, 62), (5, 40), (6, 54), (8, 137), (13, 64), (14, 54), (15, 54)]
+    ("transfer", "shown"),
+    [(1, 54), (4, 62), (5, 40), (6, 54), (7, 81), (8, 137), (11, 54), (13, 64), (14, 54), (15, 54), (17, 48)],
 )
 def test_curves_by_number_are_those_of_the_standard(transfer: int, shown: int) -> None:
     grey = Image.new("L", (40, 40), 64).convert("P")

@@ -278,7 +278,7 @@ def _spread(data: memoryview, bits: int) -> bytes:
 
 
 def _read_profile(source: memoryview, header: _Header) -> bytes | None:
-    """The embedded profile of version 5. The calibrated colours of versions 4 and 5 are ignored, as browsers do."""
+    """The embedded profile of version 5. The calibrated colours of versions 4 and 5 are ignored, as in browsers."""
     if header.version < 124 or struct.unpack_from("<I", source, 70)[0] != _EMBEDDED:
         return None
     offset, size = struct.unpack_from("<II", source, 14 + 112)
