@@ -56,29 +56,39 @@ class _LimitedBody:
 
     def read(self, size: int) -> bytes:
         try:
-            return _run(partial(self._read, size))
+            return _run(partial(self._read, size), self._close)
         except Deferred:
-            self._is_abandoned = True  # only the reading thread can close the body: closing waits for the read
+            self._is_abandoned = True
             raise
 
     def _read(self, size: int) -> bytes:
         data = bytearray()
-        while len(data) < size and (piece := self._body.read(min(_PIECE, size - len(data)))):
-            data += piece
-            if self._is_abandoned:
-                self._body.close()
+        while len(data) < size and not self._is_abandoned:
+            if not (piece := self._body.read(min(_PIECE, size - len(data)))):
                 break
+            data += piece
         return bytes(data)
+
+    def _close(self, _: Future[bytes]) -> None:
+        self._body.close()
 
 
 def _call(operation: Callable[..., Any], **arguments: Any) -> Any:
-    response = _run(partial(operation, **arguments))
+    response = _run(partial(operation, **arguments), _close_body)
     if isinstance(response, dict) and "Body" in response:
         response["Body"] = _LimitedBody(response["Body"])
     return response
 
 
-def _run(function: Callable[[], _T]) -> _T:
+def _close_body(call: Future[Any]) -> None:
+    """Nobody reads what an abandoned call has returned."""
+    response = None if call.exception() else call.result()
+    if isinstance(response, dict) and "Body" in response:
+        response["Body"].close()
+
+
+def _run(function: Callable[[], _T], close: Callable[[Future[_T]], None]) -> _T:
+    """The function's result. `close` gets the future of an abandoned call as soon as the call has ended."""
     deadline = _current.get()
     if deadline is None:
         return function()
@@ -90,6 +100,7 @@ def _run(function: Callable[[], _T]) -> _T:
     except TimeoutError:
         if future.done():  # the function's own
             raise
+        future.add_done_callback(close)
         raise Deferred("worker.out-of-time", "The worker's time ran out during a call to AWS.") from None
 
 

@@ -63,6 +63,32 @@ class Client:
         return self._result + arguments["suffix"] if arguments else self._result
 
 
+class SlowBody(BytesIO):
+    """A body whose every read takes a second."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        time.sleep(1)
+        return super().read(1)
+
+
+@pytest.mark.parametrize(("seconds", "body"), [(1.0, BytesIO()), (0.0, SlowBody(bytes(100)))], ids=["call", "read"])
+def test_the_connection_of_an_abandoned_call_is_not_left_open(seconds: float, body: BytesIO) -> None:
+    with pytest.raises(Deferred), limit_calls(Deadline(0.7)):
+        LimitedClient(Client(seconds, {"Body": body})).call()["Body"].read(100)
+    assert not body.closed
+    end = time.monotonic() + 10
+    while not body.closed and time.monotonic() < end:
+        time.sleep(0.05)
+    assert body.closed
+
+
+def test_an_abandoned_call_that_fails_later_leaves_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Deferred), limit_calls(Deadline(0.6)):
+        LimitedClient(Client(0.8, KeyError("x"))).call()
+    time.sleep(0.5)
+    assert not caplog.records
+
+
 def test_what_a_call_returns_or_raises_in_time_is_passed_on() -> None:
     with limit_calls(Deadline(30)):
         assert LimitedClient(Client(0, "a")).call(suffix="b") == "ab"
