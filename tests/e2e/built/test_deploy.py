@@ -40,10 +40,14 @@ def deploy(folder: Path, environment: Mapping[str, str], answer: str) -> subproc
 
 
 def prepare(folder: Path, package: Built) -> None:
-    """What `sam build` leaves beside samconfig.toml."""
-    shutil.copytree(package.function.parent, folder / ".aws-sam/build", symlinks=True)
-    built = folder / ".aws-sam/build/template.yaml"  # it names these two files relative to where it was built
-    built.write_text(re.sub(r"(LicenseUrl|ReadmeUrl): \S*/", rf"\1: {ROOT}/", built.read_text()))
+    """What `sam build` leaves beside samconfig.toml, with empty packages, as nobody calls the function."""
+    built = folder / ".aws-sam/build"
+    for part in (package.function, package.layer):
+        (built / part.name).mkdir(parents=True)
+        (built / part.name / "empty").touch()
+    shutil.copy(package.function.parent / "template.yaml", built)
+    template = built / "template.yaml"  # it names these two files relative to where it was built
+    template.write_text(re.sub(r"(LicenseUrl|ReadmeUrl): \S*/", rf"\1: {ROOT}/", template.read_text()))
     config = (ROOT / "samconfig.toml").read_text()
     assert WITHOUT_QUERIES[0] in config
     text = config.replace(*WITHOUT_QUERIES).replace("Architecture=arm64", f"Architecture={package.architecture}")
