@@ -1,4 +1,4 @@
-"""What all tests share: how a missing tool is reported, and that a failure is reported once.
+"""What all tests share: one AWS, how a missing tool is reported, and that a failure is reported once.
 
 A test whose tool this machine lacks is skipped with the command that installs it. It fails if CI=true.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import gc
 import os
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from sandbox.aws import EmbeddedAws, start_aws
 from sandbox.tools.commands import Unavailable
 from tests.support.aws_models import share_models
 
@@ -39,6 +40,13 @@ def pytest_collection_finish() -> None:
     """From here on garbage is collected, but never searched for among the modules and tests themselves."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[EmbeddedAws]:
+    """One embedded AWS for each process of a run."""
+    with start_aws() as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""One embedded AWS and one SuperOffice stand-in for all of these tests; each test deploys its own stack."""
+"""Each test deploys a stack of its own, with a SuperOffice of its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.aws import EmbeddedAws, start_aws
 from sandbox.lambda_runtime import Built, build_all
 from sandbox.superoffice import StandIn, prepare_keys
-
-
-@pytest.fixture(scope="session")
-def aws() -> Iterator[EmbeddedAws]:
-    with start_aws() as running:
-        yield running
 
 
 @pytest.fixture

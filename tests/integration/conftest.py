@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cli_sandbox import CliSandbox, open_cli_sandbox
+from sandbox.aws import EmbeddedAws
+from sandbox.superoffice import StandIn
+from tests.support.cli_sandbox import CliSandbox, deploy_cli_sandbox
 from tests.support.stack import MotoStack, running_stack
 
 
@@ -14,15 +16,15 @@ def stack() -> Iterator[MotoStack]:
         yield stack
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[CliSandbox]:
-    """The deployed template for all tests of a module."""
-    with open_cli_sandbox() as sandbox:
-        yield sandbox
+@pytest.fixture(scope="session")
+def shared(aws: EmbeddedAws) -> Iterator[CliSandbox]:
+    """The deployed template for all tests of a process."""
+    with StandIn() as superoffice:
+        yield deploy_cli_sandbox(aws, superoffice)
 
 
 @pytest.fixture
 def sandbox(shared: CliSandbox) -> CliSandbox:
-    """The module's deployed template, emptied."""
+    """The deployed template without dead letters, faults or waiting uploads."""
     shared.clear()
     return shared

@@ -14,7 +14,7 @@ from unittest import mock
 from typer.testing import CliRunner
 
 from image_ingest_cli.main import app
-from sandbox.aws import DeployedStack, start_aws
+from sandbox.aws import DeployedStack, EmbeddedAws, start_aws
 from sandbox.superoffice import StandIn
 
 PATIENCE = 60.0  # seconds that something in the sandbox may take before a test fails
@@ -119,10 +119,15 @@ def wait_for(look: Any) -> Any:
     raise AssertionError("The condition was not met in time.")
 
 
+def deploy_cli_sandbox(aws: EmbeddedAws, superoffice: StandIn, **parameters: str) -> CliSandbox:
+    """Deploys the stack with its default name; `parameters` are the template's."""
+    stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000", **parameters})
+    stack.put_secret(superoffice.secret("basic"))
+    return CliSandbox(stack, superoffice)
+
+
 @contextmanager
 def open_cli_sandbox(**parameters: str) -> Iterator[CliSandbox]:
-    """A sandbox in which the stack has its default name; `parameters` are the template's."""
+    """A sandbox with an AWS of its own."""
     with start_aws() as aws, StandIn() as superoffice:
-        stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000", **parameters})
-        stack.put_secret(superoffice.secret("basic"))
-        yield CliSandbox(stack, superoffice)
+        yield deploy_cli_sandbox(aws, superoffice, **parameters)
