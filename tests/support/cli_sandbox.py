@@ -96,11 +96,14 @@ class CliSandbox:
         self.client("sqs").send_message(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"], MessageBody=body)
 
     def clear(self) -> None:
-        """Deletes dead letters, switches faults off and restores the credential."""
+        """Deletes dead letters and the ledger's items, switches faults off and restores the credential."""
         self.superoffice.clear_faults()
         self.stack.put_secret(self.superoffice.secret("basic"))
         self.until_quiet()
         self.client("sqs").purge_queue(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"])
+        dynamodb, table = self.client("dynamodb"), self.stack.outputs["LedgerTableName"]
+        for item in dynamodb.scan(TableName=table, ProjectionExpression="target")["Items"]:
+            dynamodb.delete_item(TableName=table, Key=item)
 
     def _count(self, queue: str) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
