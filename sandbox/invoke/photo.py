@@ -37,8 +37,10 @@ class PhotoRequest:
 
 def parse_request(variables: Mapping[str, str]) -> PhotoRequest:
     """PHOTO, FOR, VIA and KEEP. Raises UsageError."""
-    photo, for_ = Path(variables.get("PHOTO") or ""), variables.get("FOR") or ""
-    if not photo.is_file():
+    name, for_ = variables.get("PHOTO"), variables.get("FOR") or ""
+    if not name:
+        raise UsageError("Name the photo and its record: make invoke PHOTO=me.jpg FOR=person/1")
+    if not (photo := Path(name)).is_file():
         raise UsageError(f"PHOTO: the file {photo} does not exist.")
     if (via := variables.get("VIA") or "") not in ("", "sam"):
         raise UsageError(f"VIA must be sam, or be left out. It is {via}.")

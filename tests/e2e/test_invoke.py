@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from sandbox.aws import EmbeddedAws
+from sandbox.invoke.__main__ import main
 from sandbox.invoke.deployed import ObjectRequest, invoke_on_object, parse_request
 from sandbox.invoke.outcome import Answer, parse_answer
 from sandbox.invoke.sam import SamLocal
@@ -121,7 +122,8 @@ def test_a_file_that_is_no_photo_is_told_with_its_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({}, "PHOTO: the file . does not exist."),
+        ({}, "Name the photo and its record: make invoke PHOTO=me.jpg FOR=person/1"),
+        ({"FOR": "person/1"}, "Name the photo and its record: make invoke PHOTO=me.jpg FOR=person/1"),
         ({"PHOTO": "/none.jpg", "FOR": "person/1"}, "PHOTO: the file /none.jpg does not exist."),
         ({"PHOTO": __file__}, "FOR names the record, such as person/1: "),
         ({"PHOTO": __file__, "FOR": "person/0"}, "FOR names the record, such as person/1: "),
@@ -132,10 +134,13 @@ def test_a_file_that_is_no_photo_is_told_with_its_code(tmp_path: Path) -> None:
         ({"STACK": "s", "OBJECT": "s3://b/k", "PHOTO": __file__}, "Name either PHOTO and FOR, or STACK and OBJECT."),
     ],
 )
-def test_wrong_variables_are_one_line(variables: Mapping[str, str], says: str) -> None:
-    done = invoke(**variables)
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
+def test_wrong_variables_are_one_line(
+    variables: Mapping[str, str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(variables) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
     assert line.startswith(says)
 
 
