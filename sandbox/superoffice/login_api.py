@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from flask import Blueprint, Response, jsonify, make_response, request
 
-from sandbox.superoffice.keys import get_private_pem, get_rsa_key
+from sandbox.superoffice.keys import get_rsa_key
 from sandbox.superoffice.state import State
 
 _CLAIMS = "http://schemes.superoffice.net/identity/"
@@ -132,7 +132,7 @@ def _make_token(state: State, address: str) -> str:
     }
     claims = {name: value for name, value in (claims | state.claims).items() if value is not None}
     headers = {"kid": state.token_kid} if state.token_kid is not None else {"x5t": _X5T}
-    return jwt.encode(claims, get_private_pem(state.signing_key), "RS256", headers=headers)
+    return jwt.encode(claims, get_rsa_key(state.signing_key), "RS256", headers=headers)
 
 
 def _publish_key(name: str) -> dict[str, Any]:
