@@ -7,6 +7,7 @@ SAM := .venvs/sam/bin/sam
 
 export PHOTO AUTH MINUTES FOR VIA KEEP STACK OBJECT SAM_LOCAL_FLAGS
 export PYTHONPATH := functions:.
+unexport PYTHONDONTWRITEBYTECODE  # so that hundreds of processes do not each compile the same
 
 .PHONY: demo sandbox soak test lint types format documents fuzz oracle mutants bench build invoke test-built test-decoder
 
