@@ -71,11 +71,10 @@ class SlowBody(BytesIO):
         return super().read(1)
 
 
-@pytest.mark.parametrize(("seconds", "body"), [(1.0, BytesIO()), (0.0, SlowBody(bytes(100)))], ids=["call", "read"])
+@pytest.mark.parametrize(("seconds", "body"), [(2.0, BytesIO()), (0.0, SlowBody(bytes(100)))], ids=["call", "read"])
 def test_the_connection_of_an_abandoned_call_is_not_left_open(seconds: float, body: BytesIO) -> None:
-    with pytest.raises(Deferred), limit_calls(Deadline(0.7)):
+    with pytest.raises(Deferred), limit_calls(Deadline(1.0)):
         LimitedClient(Client(seconds, {"Body": body})).call()["Body"].read(100)
-    assert not body.closed
     end = time.monotonic() + 10
     while not body.closed and time.monotonic() < end:
         time.sleep(0.05)
