@@ -112,16 +112,19 @@ def _with_nan() -> bytes:
 
 
 def _big_endian_big_tiff() -> bytes:
+    """Of two strips, whose places and lengths are outside the directory."""
     data = _small().tobytes()
-    entries = [(256, 3, SIZE[0]), (257, 3, SIZE[1]), (259, 3, 1), (262, 3, 2), (273, 16, 16), (277, 3, 3)]
-    entries += [(278, 3, SIZE[1]), (279, 16, len(data))]
+    half, behind = len(data) // 2, 16 + len(data)
+    entries = [(256, 3, SIZE[0]), (257, 3, SIZE[1]), (258, 3, 8), (259, 3, 1), (262, 3, 2), (273, 16, behind)]
+    entries += [(277, 3, 3), (278, 3, SIZE[1] // 2), (279, 16, behind + 16)]
     table = b""
-    for tag, kind, value in sorted([*entries, (258, 3, 8)]):
-        count = 3 if tag == 258 else 1
-        packed = struct.pack(">" + ("H" if kind == 3 else "Q") * count, *[value] * count)
+    for tag, kind, value in entries:
+        count = {258: 3, 273: 2, 279: 2}.get(tag, 1)
+        packed = struct.pack(">Q", value) if kind == 16 else struct.pack(f">{count}H", *[value] * count)
         table += struct.pack(">HHQ", tag, kind, count) + packed.ljust(8, b"\0")
-    start = 16 + len(data)
-    return b"MM\0+\0\x08\0\0" + struct.pack(">Q", start) + data + struct.pack(">Q", len(entries) + 1) + table + bytes(8)
+    body = data + struct.pack(">4Q", 16, 16 + half, half, half)
+    start = struct.pack(">Q", 16 + len(body))
+    return b"MM\0+\0\x08\0\0" + start + body + struct.pack(">Q", len(entries)) + table + bytes(8)
 
 
 def _raw(*more: tuple[int, int, Sequence[int]]) -> bytes:
@@ -132,6 +135,10 @@ def _cmyk_alpha() -> bytes:
     ink = _small().convert("CMYK")
     data = b"".join(bytes((*ink.getpixel(xy), _clear().getpixel(xy)[3])) for xy in _places())  # type: ignore[misc,index]
     return _tiff(data, [8] * 5, 5, (338, 3, [2]))
+
+
+def _premultiplied() -> bytes:
+    return _tiff(_clear().convert("RGBa").tobytes(), [8] * 4, 2, (338, 3, [1]))
 
 
 def _grey_alpha() -> bytes:
@@ -182,6 +189,8 @@ TIFFS: tuple[Sample, ...] = (
     ),
     stored("tiff-12-bit-rgb-rubbish-behind", _rubbish_behind_the_last_row, tolerance=6),
     clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
+    clear("tiff-premultiplied-alpha", _premultiplied),
+    stored("tiff-fourth-sample-unspecified", lambda: _tiff(_clear().tobytes(), [8] * 4, 2, (338, 3, [0])), tolerance=6),
     odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),
     stored("tiff-lzw-predictor", lambda: _with_predictor("tiff_lzw"), tolerance=6),
