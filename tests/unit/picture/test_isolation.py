@@ -223,8 +223,15 @@ def test_a_child_that_was_killed_while_it_waited_is_replaced(hostile: ForkServer
 
 def test_a_fork_server_that_was_killed_is_replaced() -> None:
     server, pid = _start_another()
-    os.kill(pid, signal.SIGKILL)
-    _await_end(Path(f"/proc/{pid}"))
+    with closing(Isolation(server)) as isolation:
+        isolation.file.write(with_order(b"", "fail"))
+        isolation.start()
+        assert isolation.pid
+        os.kill(pid, signal.SIGKILL)
+        _await_end(Path(f"/proc/{pid}"))
+        with pytest.raises(ChildDied) as death:
+            isolation.run(b"PNG", LIMITS)
+    assert death.value.cause == "crashed"  # whatever it was: only the server could tell
     assert run_isolated(server, "echo", "two") == b"two"
     server.stop()
 
@@ -251,19 +258,31 @@ def test_a_forked_worker_has_a_fork_server_of_its_own(hostile: ForkServer) -> No
     assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_a_child_without_work_ends_with_its_parent() -> None:
+def test_children_with_and_without_work_end_with_their_parent() -> None:
     script = """if True:
-        import os, sys
-        from image_ingest.picture.isolation import ForkServer, Isolation
-        isolation = Isolation(ForkServer("tests.pictures.hostile"))
-        isolation.start()
-        print(isolation.pid)
+        import os, sys, threading, time
+        from image_ingest.picture.isolation import ForkServer, Isolation, Limits
+        from tests.pictures.hostile import with_order
+        server = ForkServer("tests.pictures.hostile")
+        working, waiting = Isolation(server), Isolation(server)
+        working.file.write(with_order(b"", "compute"))
+        for isolation in (working, waiting):
+            isolation.start()
+            print(isolation.pid)
+        threading.Thread(target=working.run, args=(b"PNG", Limits(2**26, 30, 60)), daemon=True).start()
+        while working.is_confined is None:
+            time.sleep(0.01)
         sys.stdout.flush()
         os._exit(0)
     """
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}"}
-    answer = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
-    _await_end(Path("/proc") / answer.stdout.decode().strip())
+    answer = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, check=True, timeout=60
+    )
+    children = answer.stdout.decode().split()
+    assert len(children) == 2
+    for child in children:
+        _await_end(Path("/proc") / child)
 
 
 @pytest.mark.parametrize("reason", [AttributeError("no such function"), OSError(38, "Function not implemented")])
