@@ -11,7 +11,7 @@ from image_ingest.settings import Crop, PictureSettings
 from tests.pictures.checks import opened, prepared
 from tests.pictures.makers import HOW_STORED, encoded, exif
 from tests.pictures.portraits import BACKGROUNDS, TONES, Portrait, choose_portraits, draw_portrait, draw_portraits
-from tests.pictures.scene import heic
+from tests.pictures.scene import heic, noise
 
 SQUARE = PictureSettings(max_width=300, max_height=300, fit="cover", crop="attention")
 
@@ -97,11 +97,12 @@ def test_every_layout_of_pixels_is_cropped_where_people_look() -> None:
         assert difference < 30, (name, difference)
 
 
-@pytest.mark.parametrize("size", [(1, 40), (40, 1), (3, 3), (301, 300), (5000, 20)])
-def test_small_and_narrow_pictures_are_cropped_too(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (3, 3), (301, 300), (5000, 20), (1006, 1000)])
+def test_pictures_that_are_small_or_narrow_or_nearly_square_are_cropped_too(size: tuple[int, int]) -> None:
     settings = PictureSettings(max_width=16, max_height=16, fit="cover", crop="attention")
-    picture = prepared(encoded(Image.new("RGB", size, "teal"), "PNG"), settings)
-    assert (picture.width, picture.height) == (min(16, size[0]), min(16, size[1]))
+    for image in (Image.new("RGB", size, "teal"), noise(3, 3).resize(size)):
+        picture = prepared(encoded(image, "PNG"), settings)
+        assert (picture.width, picture.height) == (min(16, size[0]), min(16, size[1]))
 
 
 def test_a_picture_that_is_only_cropped_keeps_its_pixels() -> None:

@@ -216,6 +216,12 @@ def test_a_short_head_of_an_avif_that_is_not_read(head: bytes, code: str, messag
     assert refusal.value.code == code
 
 
+def test_the_first_brand_of_a_file_need_not_be_among_those_it_is_compatible_with() -> None:
+    source = encoded(scene(), "AVIF", quality=95)
+    assert source[8:24] == b"avif" + bytes(4) + b"avifmif1"
+    assert prepared(source[:16] + b"mif1" + source[20:]) == prepared(source)
+
+
 @pytest.mark.parametrize("name", ["png-2-bit-grey-key", "png-4-bit-grey-key", "gif-small-frame"])
 def test_what_a_file_leaves_transparent_stays_so(name: str) -> None:
     alphas = [field[3] for field in fields_of(opened(prepared(make(name))))]
@@ -398,7 +404,7 @@ def test_a_photo_of_several_scans_beyond_the_functions_memory_is_refused_with_it
 def test_a_webp_canvas_beyond_the_functions_memory_is_refused_before_decoding() -> None:
     source = encoded(see_through(), "WEBP", exif=exif(1))
     assert source[12:16] == b"VP8X"
-    side = (9899).to_bytes(3, "little")
-    with pytest.raises(Rejected, match="9900 x 9900 pixels would take about 747 MiB") as refusal:
-        prepare(source[:24] + 2 * side + source[30:], PictureSettings(function_memory=512 * 2**20), Deadline(60))
+    sides = b"".join((side - 1).to_bytes(3, "little") for side in (9900, 9800))
+    with pytest.raises(Rejected, match="9900 x 9800 pixels would take about 740 MiB") as refusal:
+        prepare(source[:24] + sides + source[30:], PictureSettings(function_memory=512 * 2**20), Deadline(60))
     assert refusal.value.code == "image.too-many-pixels"
