@@ -408,3 +408,11 @@ def test_a_webp_canvas_beyond_the_functions_memory_is_refused_before_decoding() 
     with pytest.raises(Rejected, match="9900 x 9800 pixels would take about 740 MiB") as refusal:
         prepare(source[:24] + sides + source[30:], PictureSettings(function_memory=512 * 2**20), Deadline(60))
     assert refusal.value.code == "image.too-many-pixels"
+
+
+@pytest.mark.parametrize(("options", "size"), [({}, 29), ({"lossless": True}, 24), ({"exif": exif(1)}, 29)])
+def test_a_webp_that_is_cut_off_before_its_size_is_unreadable(options: dict[str, Any], size: int) -> None:
+    source = encoded(scene(), "WEBP", **options)
+    with pytest.raises(Rejected, match="The WebP is cut off before its size") as refusal:
+        prepare(source[:size], PictureSettings(), Deadline(60))
+    assert refusal.value.code == "image.unreadable"
