@@ -20,7 +20,7 @@ from tests.pictures.makers import (
     png,
     split_scans,
 )
-from tests.pictures.minis import mini_avif
+from tests.pictures.minis import mini_avif, ten_bit_avif
 from tests.pictures.profiles import rgb_profile
 from tests.pictures.scene import (
     FIELDS,
@@ -304,6 +304,7 @@ LAYOUTS: tuple[Sample, ...] = (
     stored("jpeg-split-scans", lambda: split_scans(scene())),
     stored("avif-mini", lambda: mini_avif(scene()), tolerance=15),
     stored("avif-mini-turned", lambda: mini_avif(scene().transpose(Image.Transpose.ROTATE_90), 6), tolerance=15),
+    stored("avif-mini-10-bits", ten_bit_avif, tolerance=15),
     clear("avif-mini-alpha", lambda: mini_avif(see_through(), is_wide=False), tolerance=15),
     stored("bmp-444", lambda: _masked(_X4R4G4B4, 16), tolerance=10),
     clear("bmp-4444", lambda: _masked(_A4R4G4B4, 16, _clear, 56)),

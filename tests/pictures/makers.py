@@ -70,14 +70,15 @@ def deep_png(image: Image.Image, *between: bytes) -> bytes:
     return png(header(*image.size, 16, colour), rows, *between)
 
 
-def interlaced_png(image: Image.Image) -> bytes:
-    """An RGB PNG in Adam7."""
+def interlaced_png(image: Image.Image, missing: int = 0) -> bytes:
+    """An RGB PNG in Adam7, which lacks so many of its last rows."""
     rows = []
     for left, top, across, down in _ADAM7:
         for y in range(top, image.height, down):
             row = image.crop((0, y, image.width, y + 1)).tobytes()
             rows.append(b"".join(row[3 * x : 3 * x + 3] for x in range(left, image.width, across)))
-    return png(header(*image.size, 8, 2, 1), [row for row in rows if row])
+    rows = [row for row in rows if row]
+    return png(header(*image.size, 8, 2, 1), rows[: len(rows) - missing])
 
 
 def tiff(order: str, entries: Sequence[tuple[int, int, Sequence[int]]], data: bytes, following: int = 0) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 
 from PIL import Image
@@ -10,6 +11,8 @@ from tests.pictures.makers import box, encoded
 
 _SUBSAMPLINGS = {"4:0:0": 0, "4:2:0": 1, "4:2:2": 2, "4:4:4": 3}
 _CHROMA_PLACE_BITS = (0, 2, 1, 0)
+# The scene in 24 x 16 pixels of 10 bits, which Pillow does not write: the configuration of its codec, then the picture.
+_TEN_BITS = "gQBMABIACgkYEO/sUBDQaEAyIURgAIIIIUDacVjN/uCeIIIXvUkkAbbOoqO1AFs9VpAGMA=="
 
 
 def mini_avif(
@@ -40,6 +43,14 @@ def mini_avif(
     fields += [(0, 1), *((len(part) - 1, metadata) for part in (exif, xmp) if part)] if exif or xmp else []
     body = _pack(fields) + b"".join(configurations) + profile + alpha + pixels + exif + xmp
     return box(b"ftyp", b"mif3avif") + box(b"mini", body)
+
+
+def ten_bit_avif() -> bytes:
+    """The scene in 10 bits."""
+    coded = base64.b64decode(_TEN_BITS)
+    fields = [(0, 4), (1, 1), (0, 6), (1, 2), (0, 3), (0, 1), (23, 7), (15, 7), (0, 2), (1, 1), (1, 3)]
+    fields += [(0, 1), (0, 1), (4, 3), (len(coded) - 5, 15)]
+    return box(b"ftyp", b"mif3avif") + box(b"mini", _pack(fields) + coded)
 
 
 def _pack(fields: list[tuple[int, int]]) -> bytes:

@@ -112,10 +112,11 @@ def _with_nan() -> bytes:
 
 
 def _big_endian_big_tiff() -> bytes:
-    """Of two strips, whose places and lengths are outside the directory."""
-    data = _small().tobytes()
+    """Of two strips, whose places and lengths are outside the directory. Its runs repeat nothing (PackBits)."""
+    raw = _small().tobytes()
+    data = b"".join(bytes((89,)) + raw[at : at + 90] for at in range(0, len(raw), 90))
     half, behind = len(data) // 2, 16 + len(data)
-    entries = [(256, 3, SIZE[0]), (257, 3, SIZE[1]), (258, 3, 8), (259, 3, 1), (262, 3, 2), (273, 16, behind)]
+    entries = [(256, 3, SIZE[0]), (257, 3, SIZE[1]), (258, 3, 8), (259, 3, 32_773), (262, 3, 2), (273, 16, behind)]
     entries += [(277, 3, 3), (278, 3, SIZE[1] // 2), (279, 16, behind + 16)]
     table = b""
     for tag, kind, value in entries:
@@ -201,6 +202,7 @@ TIFFS: tuple[Sample, ...] = (
     odd("tiff-complex", lambda: _tiff(bytes(8 * 2400), [64], 1, (339, 3, [6])), UNSUPPORTED),
     odd("tiff-dng", lambda: _raw((50_706, 1, [1, 4, 0, 0])), UNSUPPORTED),
     odd("tiff-raw-thumbnail", lambda: _raw((254, 4, [1]), (330, 4, [8])), UNSUPPORTED),
+    stored("tiff-sub-directories", lambda: _raw((330, 4, [8])), tolerance=6),
     odd("tiff-raw-cfa", lambda: _tiff(_widen(_small_grey(), "H"), [16], 32_803), UNSUPPORTED),
     odd("tiff-reduced-only", lambda: _raw((254, 4, [1])), JPEG),
 )

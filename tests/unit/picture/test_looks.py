@@ -260,8 +260,8 @@ def test_all_that_the_frame_of_a_gif_leaves_free_is_transparent(colours: int) ->
     [(1, 0, 0), (255, 0, 0), (255, 1, 0), (256, 0, 128)],
 )
 def test_pixels_that_runs_skip_get_an_unused_colour_or_else_the_darkest(used: int, first: int, shown: int) -> None:
-    """The palette has no black: its greys go from 255 down to 128."""
-    palette = b"".join(bytes((255 - i // 2,) * 3) + b"\0" for i in range(256))
+    """The palette has no black: its greys go from 255 down to 128. The fourth byte of a colour means nothing."""
+    palette = b"".join(bytes((*(255 - i // 2,) * 3, 255 * (i // 128))) for i in range(256))
     runs = b"".join(bytes((1, first + i)) for i in range(used)) + b"\0\1"
     picture = opened(prepared(bmp((256, 2), 8, runs, compression=1, palette=palette))).convert("L")
     assert picture.crop((0, 0, 256, 1)).tobytes() == bytes((shown,)) * 256
@@ -360,6 +360,7 @@ def test_the_profile_in_a_bmp_is_applied_as_that_in_a_png() -> None:
     in_png = opened(prepared(encoded(scene(60, 40), "PNG", icc_profile=rgb_profile())))
     in_bmp = opened(prepared(make("bmp-profile")))
     check_fields(in_bmp, [field[:3] for field in fields_of(in_png)], 2)
+    assert prepared(make("bmp-profile") + b"rubbish").data == prepared(make("bmp-profile")).data
     assert max(abs(a - b) for a, b in zip(fields_of(in_bmp)[0], FIELDS[0], strict=False)) > 12
 
 
@@ -374,10 +375,13 @@ def test_a_black_png_is_stored_and_refused_without_its_last_row(depth: int, colo
     assert refusal.value.code == "image.unreadable"
 
 
-@pytest.mark.parametrize("size", [(1, 1), (4, 3), (9, 8)])
-def test_a_black_png_in_seven_passes_is_stored(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (9, 8), (3, 13), (21, 17), (5, 640)])
+def test_a_black_png_in_seven_passes_is_stored_and_refused_without_its_last_row(size: tuple[int, int]) -> None:
     picture = prepared(interlaced_png(Image.new("RGB", size)))
     assert (picture.width, picture.height) == size
+    with pytest.raises(Rejected) as refusal:
+        prepare(interlaced_png(Image.new("RGB", size), missing=1), PictureSettings(), Deadline(60))
+    assert refusal.value.code == "image.unreadable"
 
 
 def test_scans_are_counted_behind_a_thumbnail() -> None:
