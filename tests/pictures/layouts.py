@@ -250,15 +250,20 @@ def _renamed_avif(primaries: int, transfer: int) -> bytes:
     return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
 
 
-def _two_associations() -> bytes:
-    """An AVIF with alpha whose items' properties are associated by two boxes of one version, one for each item."""
+def _two_associations(*, is_wide: bool = False) -> bytes:
+    """An AVIF with alpha whose items' properties are associated by two boxes of one version, one for each item.
+
+    `is_wide`: each property has a number of two bytes.
+    """
     data = encoded(see_through(), "AVIF", quality=95)
     at = data.index(b"ipma") - 4
     size, count = struct.unpack_from(">I", data, at)[0], struct.unpack_from(">I", data, at + 12)[0]
     first = 3 + data[at + 18]
     bodies = [data[at + 16 : at + 16 + first], data[at + 16 + first : at + size]]
     assert count == 2
-    boxes = b"".join(box(b"ipma", bytes(4) + struct.pack(">I", 1) + body) for body in bodies)
+    if is_wide:
+        bodies = [body[:3] + b"".join(bytes((byte & 0x80, byte & 0x7F)) for byte in body[3:]) for body in bodies]
+    boxes = b"".join(box(b"ipma", struct.pack(">II", is_wide, 1) + body) for body in bodies)
     return _grow(data[:at] + boxes + data[at + size :], len(boxes) - size)
 
 
@@ -352,5 +357,6 @@ LAYOUTS: tuple[Sample, ...] = (
     odd("avif-pq", lambda: _renamed_avif(9, 16), JPEG),
     odd("avif-hlg", lambda: _renamed_avif(9, 18), JPEG),
     clear("avif-two-associations", _two_associations, tolerance=15),
+    clear("avif-two-wide-associations", lambda: _two_associations(is_wide=True), tolerance=15),
     clear("avif-unknown-property", _unknown_property, tolerance=15),
 )

@@ -57,7 +57,7 @@ def _tiff(
     return tiff(order, sorted([*(entry for entry in usual if entry[0] not in replaced), *more]), data)
 
 
-def _widen(image: Image.Image, code: str, scale: float = 257, order: str = "<") -> bytes:
+def _widen(image: Image.Image, code: str, scale: float = 256, order: str = "<") -> bytes:
     raw = image.tobytes()
     whole = code in "HIQ"
     return struct.pack(f"{order}{len(raw)}{code}", *(round(v * scale) if whole else v * scale for v in raw))
@@ -177,7 +177,12 @@ TIFFS: tuple[Sample, ...] = (
     ),
     stored("tiff-10-bit-rgb", lambda: _tiff(_pack_bits(_small(), 10), [10] * 3, 2), tolerance=6),
     stored("tiff-12-bit-rgb", lambda: _tiff(_pack_bits(_small(), 12), [12] * 3, 2), tolerance=6),
-    stored("tiff-32-bit-rgb", lambda: _tiff(_widen(_small(), "I", 0x01010101), [32] * 3, 2), tolerance=6),
+    stored("tiff-32-bit-rgb", lambda: _tiff(_widen(_small(), "I", 2**24), [32] * 3, 2), tolerance=6),
+    stored(
+        "tiff-32-bit-rgb-big-endian",
+        lambda: _tiff(_widen(_small(), "I", 2**24, ">"), [32] * 3, 2, order=">"),
+        tolerance=6,
+    ),
     stored(
         "tiff-12-bit-rgb-deflated",
         lambda: _tiff(zlib.compress(_pack_bits(_small(), 12)), [12] * 3, 2, (259, 3, [8])),

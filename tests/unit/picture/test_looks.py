@@ -127,13 +127,22 @@ def test_primaries_by_number_are_those_of_the_standard(primaries: int, seen: Seq
 
 
 @pytest.mark.parametrize(
-    ("transfer", "shown"),
-    [(1, 54), (4, 62), (5, 40), (6, 54), (7, 81), (8, 137), (11, 54), (13, 64), (14, 54), (15, 54), (17, 48)],
+    ("transfer", "dark", "bright"),
+    [
+        *((number, 54, 197) for number in (1, 6, 11, 14, 15)),
+        (4, 62, 201),
+        (5, 40, 189),
+        (7, 81, 206),
+        (8, 137, 229),
+        (13, 64, 200),
+        (17, 48, 200),
+    ],
 )
-def test_curves_by_number_are_those_of_the_standard(transfer: int, shown: int) -> None:
-    grey = Image.new("L", (40, 40), 64).convert("P")
-    source = insert_after_header(encoded(grey, "PNG"), chunk(b"cICP", bytes((1, transfer, 0, 1))))
-    check_fields(opened(prepared(source)), [(shown,) * 3] * 4, 1)
+def test_curves_by_number_are_those_of_the_standard(transfer: int, dark: int, bright: int) -> None:
+    grey = Image.new("L", (40, 40), 64)
+    grey.paste(200, (20, 0, 40, 40))
+    source = insert_after_header(encoded(grey.convert("P"), "PNG"), chunk(b"cICP", bytes((1, transfer, 0, 1))))
+    check_fields(opened(prepared(source)), [(dark,) * 3, (bright,) * 3] * 2, 1)
 
 
 @pytest.mark.parametrize(
