@@ -150,6 +150,8 @@ def test_dead_letters_are_selected_by_id_or_key(sandbox: CliSandbox) -> None:
     assert "image.unsupported-format" in shown.out
     assert json.loads(sandbox.run("failures", "show", ids["d/one.jpg"], "--json").data["body"])["Records"]
     sandbox.run("failures", "show", "nothing", expect=1)
+    sandbox.run("failures", "discard", "--key", "d/t*", answer="n\n", expect=1)
+    assert sandbox.dead_letters() == 2
     sandbox.run("failures", "discard", "--key", "d/t*", "--yes")
     assert sandbox.dead_letters() == 1
     sandbox.run("failures", "discard", ids["d/one.jpg"][:8], "--yes")

@@ -28,6 +28,7 @@ def test_the_doctor_accepts_a_working_stack(sandbox: CliSandbox) -> None:
     assert all(finding["ok"] for finding in findings.values())
     assert findings["decoder"]["detail"] == "isolated, its system calls are filtered"
     assert findings["secret"]["detail"] == f"valid, basic for {sandbox.superoffice.api(online=False)}"
+    assert findings["dead letters"]["detail"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,7 @@ def test_a_removed_record_leaves_nothing_and_its_queued_uploads_are_ignored(sand
     sandbox.client("s3").delete_object(Bucket=sandbox.bucket, Key="x/one.jpg")
     assert sandbox.superoffice.picture("person", 71)
     assert len(sandbox.run("remove", "person", 71, "--dry-run", "--json").data["versions"]) == 4
+    sandbox.run("remove", "person", 71, answer="n\n", expect=1)
     assert sandbox.superoffice.picture("person", 71)
     removed = sandbox.run("remove", "person", 71, "--yes").out
     assert "To be removed: 4 object versions, the picture in SuperOffice and the ledger item.\nRemoved.\n" in removed
@@ -228,6 +230,7 @@ def test_a_batch_job_is_written_for_many_objects(sandbox: CliSandbox, tmp_path: 
     s3.create_bucket(Bucket="archive", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="archive", Key="a b,ö.jpg", Body=photo())
     run = sandbox.run("backfill", "s3://archive/", "--to", "archive/", "--batch-job", tmp_path / "job")
+    assert "manifest.csv lists 1 object. To start the job:" in run.out
     assert (tmp_path / "job" / "manifest.csv").read_text() == "archive,a%20b%2C%C3%B6.jpg\n"
     job = json.loads((tmp_path / "job" / "job.json").read_text())
     assert job["Operation"]["S3PutObjectCopy"]["TargetResource"] == f"arn:aws:s3:::{sandbox.bucket}"
