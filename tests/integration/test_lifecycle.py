@@ -291,6 +291,17 @@ def test_a_newer_upload_replaces_a_picture_whose_put_was_never_recorded(stack: M
     assert stack.result(stack.put("x.jpg", photo("red")))["outcome"] == "stored"
 
 
+def test_a_put_that_failed_where_such_a_picture_is_shown_is_sent_again(stack: MotoStack) -> None:
+    stack.settings["REPLACE_PICTURES"] = "own"
+    first, second = stack.put("x.jpg", photo(size=(80, 70))), stack.put("x.jpg", photo("red"))
+    for record, stores in ((first, True), (second, False)):
+        stack.superoffice.fail(status=500, stores=stores, path="/Image", method="PUT")
+        with pytest.raises(IngestDeferred):
+            stack.result(record)
+        end_lease(stack)
+    assert stack.result(second)["outcome"] == "stored"
+
+
 def test_a_picture_that_a_person_set_after_a_lost_put_is_kept(stack: MotoStack) -> None:
     stack.settings["REPLACE_PICTURES"] = "own"
     stack.superoffice.fail(times=3, drop=True, stores=True, path="/Image", method="PUT")

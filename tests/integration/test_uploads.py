@@ -289,6 +289,15 @@ def test_unchanged_bytes_cost_no_call_where_the_operator_said_so(
     assert stack.result(stack.put("x.jpg", photo()))["outcome"] == "stored"
 
 
+@pytest.mark.parametrize(("fit", "outcome"), [("contain", "unchanged"), ("cover", "stored")])
+def test_another_crop_changes_the_pictures_that_are_cropped(stack: MotoStack, fit: str, outcome: str) -> None:
+    stack.settings |= {"SKIP_UNCHANGED": "true", "IMAGE_FIT": fit}
+    stack.result(stack.put("x.jpg", photo()))
+    stack.settings["IMAGE_CROP"] = "attention"
+    stack.cold()
+    assert stack.result(stack.put("x.jpg", photo()))["outcome"] == outcome
+
+
 def test_an_unchanged_upload_still_overtakes_what_lies_between(stack: MotoStack) -> None:
     stack.settings["SKIP_UNCHANGED"] = "true"
     first, between, last = stack.put("x.jpg", photo()), stack.put("y.jpg", photo("red")), stack.put("x.jpg", photo())

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from image_ingest_cli.aws.stack import Stack
+from image_ingest_cli.aws.versions import ObjectVersion, delete_versions
 from image_ingest_cli.checks.finding import run_check
 from image_ingest_cli.checks.function import check_concurrency, check_decoder
 from sandbox.aws import REGION
@@ -202,6 +203,20 @@ def test_a_record_that_a_worker_holds_is_not_changed(sandbox: CliSandbox) -> Non
     assert "A worker holds 1 record" in sandbox.run("forget", "person", 74, expect=1).err
     assert sandbox.item("person#74")["status"] == "in_progress"
     assert "has been in progress since" in sandbox.run("status", "person", 74).out
+
+
+def test_more_versions_than_s3_deletes_in_one_call_are_deleted() -> None:
+    versions = [ObjectVersion("x.jpg", str(number)) for number in range(1001)]
+    deleted = []
+
+    def delete_objects(*, Bucket: str, Delete: Any) -> dict[str, Any]:  # noqa: N803 - boto3's own names
+        assert len(Delete["Objects"]) <= 1000
+        deleted.extend((one["Key"], one["VersionId"]) for one in Delete["Objects"])
+        return {}
+
+    s3 = SimpleNamespace(delete_objects=delete_objects)
+    delete_versions(cast("Stack", SimpleNamespace(bucket="uploads", s3=s3)), versions)
+    assert deleted == [(one.key, one.version_id) for one in versions]
 
 
 def test_photos_from_another_bucket_are_copied_once(sandbox: CliSandbox) -> None:
