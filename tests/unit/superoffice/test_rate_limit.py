@@ -348,6 +348,17 @@ def test_a_block_lasts_at_most_15_minutes_and_a_shorter_one_does_not_end_it() ->
     setup.limit().await_slot(setup.deadline())
 
 
+def test_a_block_that_cannot_be_shared_holds_back_its_own_worker_which_says_so() -> None:
+    setup = Setup(failure="aws.denied")
+    limit = setup.limit()
+    limit.block(60, "superoffice.rate-limited")
+    assert len(setup.warnings) == 1
+    assert "Other workers were not told to pause" in setup.warnings[0]
+    with pytest.raises(Deferred) as caught:
+        limit.await_slot(setup.deadline())
+    assert caught.value.code == "superoffice.rate-limited"
+
+
 def test_a_call_that_waits_for_its_slot_hears_of_a_block() -> None:
     setup = Setup()
     limit = setup.limit(rate=1)
