@@ -340,11 +340,14 @@ def test_a_message_of_several_uploads_comes_back_when_the_last_of_them_can_work(
     assert message.visible_at / 1000 - before >= 7199
 
 
-def test_a_stale_receipt_handle_changes_nothing(stack: MotoStack) -> None:
+def test_a_stale_receipt_handle_changes_nothing_and_is_logged(
+    stack: MotoStack, capsys: pytest.CaptureFixture[str]
+) -> None:
     stack.superoffice.fail(times=1, status=429)
     message = stack.message(json.dumps({"Records": [stack.put("x.jpg", photo())]}))
     message["receiptHandle"] = "from another life"
     assert len(stack.invoke({"Records": [message]})["batchItemFailures"]) == 1
+    assert capsys.readouterr().out.count("The queue refused the back-off.") == 1
 
 
 def test_an_upload_has_one_closing_line_and_its_metrics(stack: MotoStack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,7 +139,7 @@ def test_the_doctor_detects_missing_notifications_and_stacks(sandbox: CliSandbox
 def test_forgotten_records_are_stored_again_by_resend(sandbox: CliSandbox) -> None:
     sandbox.put("r/1.jpg", photo(), "person#61")
     first = sandbox.until("person#61", "stored")["blob_id"]
-    sandbox.run("resend", "--prefix", "r/")
+    assert sandbox.run("resend", "--prefix", "r/").out == "Enqueued: 1 object.\n"
     sandbox.until_quiet()
     assert sandbox.item("person#61")["blob_id"] == first  # a duplicate
     sandbox.run("forget", "person", 61)

@@ -299,6 +299,13 @@ def test_a_slot_that_leaves_no_half_second_before_the_deadline_is_not_taken(seco
     assert setup.now < before + 10.4
 
 
+def test_no_slot_is_taken_in_the_last_half_second() -> None:
+    setup = Setup()
+    with pytest.raises(Deferred) as caught:
+        setup.limit().await_slot(setup.deadline(0.4))
+    assert (caught.value.code, setup.writes) == ("worker.out-of-time", [])
+
+
 def test_a_connection_is_made_ready_again_towards_the_end_of_a_long_wait() -> None:
     setup = Setup()
     limit = setup.limit(rate=0.05)
