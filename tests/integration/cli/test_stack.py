@@ -207,7 +207,7 @@ def test_a_record_that_a_worker_holds_is_not_changed(sandbox: CliSandbox) -> Non
 
 def test_more_versions_than_s3_deletes_in_one_call_are_deleted() -> None:
     versions = [ObjectVersion("x.jpg", str(number)) for number in range(1001)]
-    deleted = []
+    deleted: list[tuple[str, str]] = []
 
     def delete_objects(*, Bucket: str, Delete: Any) -> dict[str, Any]:  # noqa: N803 - boto3's own names
         assert len(Delete["Objects"]) <= 1000
