@@ -1,12 +1,14 @@
-"""The zips for Lambda in the sandbox: the function's code, and a layer without the packages."""
+"""The zips for Lambda in the sandbox: the function's code, and the layer made from the installed packages."""
 
 from __future__ import annotations
 
 import io
 import marshal
+import re
 import zipfile
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
+from importlib.metadata import files
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
@@ -15,14 +17,22 @@ _UNCHECKED_HASH = bytes([1, *bytes(11)])  # the flag, and a hash of the source t
 
 
 def zip_function() -> bytes:
-    """The function's own code. Its packages come from the interpreter that runs it: the real ones are `sam build`'s."""
+    """The function's own code. Its packages come from the interpreter that runs it."""
     code = ROOT / "functions"
     return _write_zip((path, str(path.relative_to(code))) for path in sorted(code.rglob("*.py")))
 
 
 def zip_layer() -> bytes:
-    """The layer without its packages, which come from that interpreter too: every worker would unpack 50 MB."""
-    return _write_zip([(ROOT / "layers/pillow/requirements.txt", "python/requirements.txt")])
+    """What `layers/pillow/requirements.txt` names, in the layout of a Lambda layer."""
+    requirements = (ROOT / "layers/pillow/requirements.txt").read_text()
+    names = re.findall(r"^([A-Za-z0-9_.-]+)==", requirements, re.MULTILINE)
+    return _write_zip(entry for name in names for entry in _list_files(name))
+
+
+def _list_files(distribution: str) -> Iterable[tuple[Path, str]]:
+    for file in files(distribution) or ():
+        if ".." not in file.parts and file.suffix != ".pyc":
+            yield Path(str(file.locate())), f"python/{file}"
 
 
 def _write_zip(entries: Iterable[tuple[Path, str]]) -> bytes:
