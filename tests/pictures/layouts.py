@@ -114,12 +114,12 @@ def _indexed_bmp(bits: int, colours: int = 0, entries: int | None = None, versio
 
 
 def _literal_bmp(bits: int) -> bytes:
-    """Run-length codes that repeat nothing, in odd lengths."""
+    """Run-length codes that repeat nothing, in odd and even lengths."""
     indices = _indexed()
     raw, width = indices.tobytes(), indices.width
     codes = b""
     for at in range(len(raw) - width, -1, -width):
-        for start, stop in ((at, at + 29), (at + 29, at + width)):
+        for start, stop in ((at, at + 29), (at + 29, at + 45), (at + 45, at + width)):
             part = raw[start:stop] if bits == 8 else _pair(raw[start:stop])
             codes += bytes((0, stop - start)) + part + bytes(len(part) % 2)
         codes += b"\0\0" if at else b"\0\1"
