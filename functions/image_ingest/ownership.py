@@ -35,8 +35,14 @@ def describe_info(info: ImageInfo | None) -> dict[str, Any]:
 
 
 def announce(claim: UploadClaim, info: ImageInfo | None, size: int) -> dict[str, Any]:
-    """What the ledger keeps of a PUT of so many bytes that is about to be started where this picture is shown."""
-    return {"fingerprint": claim.identity.fingerprint, "before": describe_info(info), "size": size}
+    """What the ledger keeps of a PUT of so many bytes that is about to be started where this picture is shown.
+
+    `before` is what was shown before the upload's first PUT: if that one was carried out, the next may still fail.
+    """
+    fingerprint, before = claim.identity.fingerprint, describe_info(info)
+    if claim.sending is not None and info is not None and _is_of(info, claim.sending, fingerprint):
+        before = dict(claim.sending["before"])
+    return {"fingerprint": fingerprint, "before": before, "size": size}
 
 
 def _is_recorded(info: ImageInfo, recorded: StoredPicture | None) -> bool:

@@ -282,6 +282,18 @@ def test_a_put_whose_response_was_lost_is_sent_again(stack: MotoStack, mode: str
     assert stack.result(record)["outcome"] == "stored"
 
 
+@pytest.mark.parametrize("mode", ["own", "never"])
+def test_a_put_that_failed_after_one_whose_response_was_lost_is_sent_again(stack: MotoStack, mode: str) -> None:
+    stack.settings["REPLACE_PICTURES"] = mode
+    record = stack.put("x.jpg", photo())
+    for stores in (True, False, False):
+        stack.superoffice.fail(status=500, stores=stores, path="/Image", method="PUT")
+        with pytest.raises(IngestDeferred):
+            stack.result(record)
+        end_lease(stack)
+    assert stack.result(record)["outcome"] == "stored"
+
+
 def test_a_newer_upload_replaces_a_picture_whose_put_was_never_recorded(stack: MotoStack) -> None:
     stack.settings["REPLACE_PICTURES"] = "own"
     stack.superoffice.fail(times=3, drop=True, stores=True, path="/Image", method="PUT")
