@@ -109,13 +109,12 @@ class Bmp(ImageFile.ImageFile):
     def _find_black(self, counts: list[int]) -> int:
         """The index of an unused colour, which becomes black; the darkest colour if all are used."""
         assert self.palette is not None
-        size = 3 if self.header.version == 12 else 4
-        colours = bytearray(self.palette.palette).ljust(256 * size, b"\0")
+        colours = bytearray(self.palette.palette).ljust(256 * 4, b"\0")  # headers with runs have colours of four bytes
         unused = [index for index in range(256) if not counts[index]]
         if not unused:
-            return min(range(256), key=lambda index: sum(colours[index * size : index * size + 3]))
-        colours[unused[-1] * size : (unused[-1] + 1) * size] = bytes(size)
-        self.palette = ImagePalette.raw("BGR" if size == 3 else "BGRX", bytes(colours))
+            return min(range(256), key=lambda index: sum(colours[index * 4 : index * 4 + 3]))
+        colours[unused[-1] * 4 : unused[-1] * 4 + 4] = bytes(4)
+        self.palette = ImagePalette.raw("BGRX", bytes(colours))
         return unused[-1]
 
 
