@@ -14,6 +14,7 @@ from sandbox.demo.album import Sample, make_album
 from sandbox.demo.send import SampleResult, find_mismatches, send_samples
 from sandbox.short_waits import deploy_with_short_waits
 from sandbox.superoffice import StandIn
+from tests.support.cli_sandbox import wait_for
 from tests.support.sandbox_stacks import deploy
 
 
@@ -84,8 +85,7 @@ def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, sup
     deferred = send_samples(stack, during, ignore_result)
     assert {result.result for result in deferred} == {"superoffice.unavailable"}
     for result in deferred:
-        assert result.sample.target is not None
-        assert Monitor(stack).read_item(result.sample.target)["status"] == "deferred"
+        wait_for(lambda target=result.sample.target: Monitor(stack).read_item(target)["status"] == "deferred")
     assert Monitor(stack).count_dead_letters() == 0
 
     superoffice.up()
