@@ -16,8 +16,12 @@ from urllib.parse import parse_qs
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app  # type: ignore[import-untyped]  # has no types
+from ministack.core.lambda_runtime import Worker  # type: ignore[import-untyped]  # has no types
 from ministack.services import sqs  # type: ignore[import-untyped]  # has no types
 
+# Seconds that it waits for an invocation's first log line, after each line, and at most. Its own 0.05 for the first are
+# too few on a busy machine: the function's only line is then never read.
+_LOG_WAITS = (2.0, 0.02, 5.0)
 _MOST_LISTED = 200  # hidden messages, and as many visible ones
 
 Scope = MutableMapping[str, Any]
@@ -72,6 +76,7 @@ def _list_messages(messages: Iterable[Mapping[str, Any]], now: float) -> list[Ma
 def main() -> None:
     """Serves the socket, certificate, key and path named on the command line."""
     descriptor, certificate, key, queue_path = sys.argv[1:]
+    Worker._drain_stderr_bounded.__defaults__ = _LOG_WAITS  # noqa: SLF001 - no setting for it
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.certfile, config.keyfile = certificate, key
