@@ -19,8 +19,8 @@ from ministack.app import app  # type: ignore[import-untyped]  # has no types
 from ministack.core.lambda_runtime import Worker  # type: ignore[import-untyped]  # has no types
 from ministack.services import sqs  # type: ignore[import-untyped]  # has no types
 
-# Seconds that it waits for an invocation's first log line, after each line, and at most. Its own 0.05 for the first are
-# too few on a busy machine: the function's only line is then never read.
+# How long ministack waits for an invocation's log: seconds until the first line, after each line, and in all.
+# Its default of 0.05 until the first is too short on a busy machine, where the function's only line was never read.
 _LOG_WAITS = (2.0, 0.02, 5.0)
 _MOST_LISTED = 200  # hidden messages, and as many visible ones
 

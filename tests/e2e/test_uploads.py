@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from collections.abc import Sequence
 
 from PIL import Image
 
-from sandbox.aws import ARTIFACTS, DeployedStack, EmbeddedAws, Monitor
+from sandbox.aws import ARTIFACTS, EmbeddedAws, Monitor
 from sandbox.demo.album import Sample, make_album
 from sandbox.demo.send import SampleResult, find_mismatches, send_samples
 from sandbox.short_waits import deploy_with_short_waits
@@ -84,38 +83,25 @@ def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, sup
 
     deferred = send_samples(stack, during, ignore_result)
     assert {result.result for result in deferred} == {"superoffice.unavailable"}
-    for result in deferred:
-        wait_for(lambda target=result.sample.target: Monitor(stack).read_item(target)["status"] == "deferred")
-    assert Monitor(stack).count_dead_letters() == 0
+    monitor = Monitor(stack)
+    wait_for(lambda: read_statuses(monitor, during) == {"deferred"})
+    assert monitor.count_dead_letters() == 0
 
     superoffice.up()
-    wait_until_stored(stack, during)
-    assert Monitor(stack).count_dead_letters() == 0
+    wait_for(lambda: read_statuses(monitor, during) == {"stored"} and monitor.count_waiting() == 0)
+    assert monitor.count_dead_letters() == 0
     for photo in [*before, *during]:
         assert photo.target is not None
         picture = superoffice.picture(photo.target.entity_type, photo.target.entity_id)
         assert picture is not None
-        assert Monitor(stack).read_item(photo.target)["blob_id"] == picture.blob_id
-    assert waiting(stack) == 0
+        assert monitor.read_item(photo.target)["blob_id"] == picture.blob_id
+    assert monitor.count_waiting() == 0
 
 
 def uploads(*names: str) -> list[Sample]:
     return [photo for photo in make_album() if photo.name in names and not photo.repeats]
 
 
-def wait_until_stored(stack: DeployedStack, photos: Sequence[Sample]) -> None:
-    """The first back-off is at most 5 seconds here, and at most 30 in production."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        items = [Monitor(stack).read_item(photo.target) for photo in photos if photo.target]
-        if all(item["status"] == "stored" for item in items) and waiting(stack) == 0:
-            return
-        time.sleep(0.2)
-
-
-def waiting(stack: DeployedStack) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = stack.aws.client("sqs").get_queue_attributes(
-        QueueUrl=stack.outputs["IngestQueueUrl"], AttributeNames=names
-    )
-    return sum(int(answer["Attributes"][name]) for name in names)
+def read_statuses(monitor: Monitor, photos: Sequence[Sample]) -> set[str]:
+    """The ledger's statuses of the photos' records."""
+    return {monitor.read_item(photo.target)["status"] for photo in photos if photo.target}

@@ -17,14 +17,14 @@ def stack() -> Iterator[MotoStack]:
 
 
 @pytest.fixture(scope="session")
-def shared(aws: EmbeddedAws) -> Iterator[CliSandbox]:
+def deployed_sandbox(aws: EmbeddedAws) -> Iterator[CliSandbox]:
     """The deployed template for all tests of a process."""
     with StandIn() as superoffice:
         yield deploy_cli_sandbox(aws, superoffice)
 
 
 @pytest.fixture
-def sandbox(shared: CliSandbox) -> CliSandbox:
-    """The deployed template without dead letters, faults or waiting uploads."""
-    shared.clear()
-    return shared
+def sandbox(deployed_sandbox: CliSandbox) -> CliSandbox:
+    """The deployed template with an empty ledger and empty queues, and without faults."""
+    deployed_sandbox.clear()
+    return deployed_sandbox

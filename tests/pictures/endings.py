@@ -1,7 +1,7 @@
-"""How files of the corpus end in a function with so much memory, and what that takes.
+"""How every file of the corpus ends in a function with so much memory, and what that takes.
 
-`python -m tests.pictures.endings MEBIBYTES FILE NAME…` pickles a `Run` of these samples into the file. The process is
-one of its own, so that its children are only those that decode.
+`python -m tests.pictures.endings MEBIBYTES FILE` pickles a `Run` into the file. The process is one of its own, so that
+its children are only those that decode.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import pickle
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from tests import ROOT
 from tests.pictures.checks import prepared
 from tests.pictures.corpus import CORPUS
 from tests.pictures.memory import computed
-from tests.pictures.scene import Sample
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,10 @@ class Run:
     memory: int
 
 
-def run_corpus(samples: Iterable[Sample], mebibytes: int, file: Path) -> Run:
-    """How these samples of the corpus end; `file` is written."""
+def run_corpus(mebibytes: int, file: Path) -> Run:
+    """The whole corpus; `file` is written."""
     path = os.pathsep.join((str(ROOT / "functions"), str(ROOT)))
-    command = [sys.executable, "-m", __name__, str(mebibytes), str(file), *(sample.name for sample in samples)]
+    command = [sys.executable, "-m", __name__, str(mebibytes), str(file)]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, check=True, timeout=900)
     run: Run = pickle.loads(file.read_bytes())  # our own
     return run
@@ -66,7 +64,7 @@ def _end(source: bytes, settings: PictureSettings) -> Ending:
 
 def main() -> None:
     settings = PictureSettings(function_memory=int(sys.argv[1]) << 20)
-    endings = {sample.name: _end(sample.make(), settings) for sample in CORPUS if sample.name in sys.argv[3:]}
+    endings = {sample.name: _end(sample.make(), settings) for sample in CORPUS}
     stop()
     run = Run(endings, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     Path(sys.argv[2]).write_bytes(pickle.dumps(run))

@@ -140,10 +140,6 @@ def _cmyk_alpha() -> bytes:
     return _tiff(data, [8] * 5, 5, (338, 3, [2]))
 
 
-def _premultiplied() -> bytes:
-    return _tiff(_clear().convert("RGBa").tobytes(), [8] * 4, 2, (338, 3, [1]))
-
-
 def _grey_alpha() -> bytes:
     pairs = Image.merge("LA", (_small_grey(), _clear().getchannel("A")))
     return _tiff(_widen(pairs, "H"), [16, 16], 1, (338, 3, [2]))
@@ -198,7 +194,7 @@ TIFFS: tuple[Sample, ...] = (
     ),
     stored("tiff-12-bit-rgb-rubbish-behind", _rubbish_behind_the_last_row, tolerance=6),
     clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
-    clear("tiff-premultiplied-alpha", _premultiplied),
+    clear("tiff-premultiplied-alpha", lambda: _tiff(_clear().convert("RGBa").tobytes(), [8] * 4, 2, (338, 3, [1]))),
     stored("tiff-fourth-sample-unspecified", lambda: _tiff(_clear().tobytes(), [8] * 4, 2, (338, 3, [0])), tolerance=6),
     odd("tiff-16-bit-grey-alpha", _grey_alpha, PNG),
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),

@@ -88,7 +88,7 @@ def _close_body(call: Future[Any]) -> None:
 
 
 def _run(function: Callable[[], _T], close: Callable[[Future[_T]], None]) -> _T:
-    """The function's result. `close` gets the future of an abandoned call as soon as the call has ended."""
+    """The function's result. `close` gets the future of an abandoned call when it has ended: earlier, it would wait."""
     deadline = _current.get()
     if deadline is None:
         return function()

@@ -1,4 +1,4 @@
-"""Thousands of photos in one command that is killed and started again.
+"""Hundreds of photos or more in one command that is killed and started again.
 
 MANY_FILES says how many (default 400); ten thousand take two minutes.
 """
@@ -50,7 +50,7 @@ def test_many_photos_survive_a_kill_and_need_little_memory(tmp_path: Path) -> No
         assert many["present"] >= there
         assert sum(many.values()) == MANY
         assert _stored(stack) == MANY
-        assert large - small < 10 + MIB_A_THOUSAND * MANY / 1000, f"{small:.0f} MiB for few, {large:.0f} for many"
+        assert large - small < 4 + MIB_A_THOUSAND * MANY / 1000, f"{small:.0f} MiB for few, {large:.0f} for many"
         again, _ = _run(stack, manifest)
         assert again == {"present": MANY}
 

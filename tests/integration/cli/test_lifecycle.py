@@ -11,7 +11,7 @@ from tests.support.stack import photo
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[CliSandbox]:
+def deployed_sandbox() -> Iterator[CliSandbox]:
     with open_cli_sandbox(RemoveWhenDeleted="true", ReplacePictures="own") as sandbox:
         yield sandbox
 
