@@ -33,8 +33,6 @@ QUEUE_PATH = "/_sandbox/queue"  # server.py's view of a queue
 ARTIFACTS = "artifacts"  # the bucket that `sam deploy` would make for the packages
 START_SECONDS = 30.0
 DEPLOY_SECONDS = 60.0
-_IN_MEMORY = "/dev/shm"  # a file system, not a file
-_PLENTY = 8 << 30
 _SERVER = str(Path(__file__).with_name("server.py"))
 
 
@@ -188,7 +186,7 @@ def start_aws() -> Iterator[EmbeddedAws]:
 
     Raises SandboxFailed if it does not respond in time.
     """
-    with tempfile.TemporaryDirectory(prefix="image-ingest-sandbox-", dir=_choose_folder()) as name:
+    with tempfile.TemporaryDirectory(prefix="image-ingest-sandbox-") as name:
         folder = Path(name)
         certificate, key = folder / "server.crt", folder / "server.key"
         issued = issue_certificate("image ingest sandbox")
@@ -205,16 +203,6 @@ def start_aws() -> Iterator[EmbeddedAws]:
             yield aws
         finally:
             _stop(process, guard)
-
-
-def _choose_folder() -> str | None:
-    """In memory where there is plenty, as every worker unpacks 50 MB; None for the usual place, or TMPDIR's."""
-    with suppress(OSError, AttributeError):  # other systems
-        memory = os.statvfs(_IN_MEMORY)
-        plenty = memory.f_bavail * memory.f_frsize > _PLENTY and not memory.f_flag & os.ST_NOEXEC
-        if plenty and os.access(_IN_MEMORY, os.W_OK) and "TMPDIR" not in os.environ:
-            return _IN_MEMORY
-    return None
 
 
 def _start(folder: Path, listener: socket.socket, certificate: Path, key: Path) -> subprocess.Popen[bytes]:

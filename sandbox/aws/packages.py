@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import marshal
 import re
+import stat
 import zipfile
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
@@ -19,14 +20,29 @@ _UNCHECKED_HASH = bytes([1, *bytes(11)])  # the flag, and a hash of the source t
 def zip_function() -> bytes:
     """The function's own code. Its packages come from the interpreter that runs it."""
     code = ROOT / "functions"
-    return _write_zip((path, str(path.relative_to(code))) for path in sorted(code.rglob("*.py")))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(code.rglob("*.py")):
+            name = str(path.relative_to(code))
+            archive.write(path, name)
+            archive.writestr(cache_from_source(name), _compile(path))
+    return buffer.getvalue()
 
 
 def zip_layer() -> bytes:
-    """What `layers/pillow/requirements.txt` names, in the layout of a Lambda layer."""
+    """What `layers/pillow/requirements.txt` names, in the layout of a Lambda layer.
+
+    Its files are links to the installed ones (server.py unpacks them as such): 50 MB less to copy for every worker.
+    """
     requirements = (ROOT / "layers/pillow/requirements.txt").read_text()
-    names = re.findall(r"^([A-Za-z0-9_.-]+)==", requirements, re.MULTILINE)
-    return _write_zip(entry for name in names for entry in _list_files(name))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for distribution in re.findall(r"^([A-Za-z0-9_.-]+)==", requirements, re.MULTILINE):
+            for path, name in _list_files(distribution):
+                archive.writestr(_make_link(name), str(path))
+                if path.suffix == ".py":
+                    archive.writestr(cache_from_source(name), _compile(path))
+    return buffer.getvalue()
 
 
 def _list_files(distribution: str) -> Iterable[tuple[Path, str]]:
@@ -35,14 +51,11 @@ def _list_files(distribution: str) -> Iterable[tuple[Path, str]]:
             yield Path(str(file.locate())), f"python/{file}"
 
 
-def _write_zip(entries: Iterable[tuple[Path, str]]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path, name in entries:
-            archive.write(path, name)
-            if path.suffix == ".py":
-                archive.writestr(cache_from_source(name), _compile(path))
-    return buffer.getvalue()
+def _make_link(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)
+    entry.create_system = 3  # Unix: the mode follows
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return entry
 
 
 def _compile(path: Path) -> bytes:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import heapq
 import json
+import stat
 import sys
 import time
+import zipfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app  # type: ignore[import-untyped]  # has no types
-from ministack.core.lambda_runtime import Worker  # type: ignore[import-untyped]  # has no types
+from ministack.core import lambda_runtime  # type: ignore[import-untyped]  # has no types
 from ministack.services import sqs  # type: ignore[import-untyped]  # has no types
 
 # How long ministack waits for an invocation's log: seconds until the first line, after each line, and in all.
@@ -73,10 +77,25 @@ def _list_messages(messages: Iterable[Mapping[str, Any]], now: float) -> list[Ma
     ]
 
 
+class ZipWithLinks(zipfile.ZipFile):
+    """A zip whose symbolic links are unpacked as such, as Lambda does; Python makes files of them."""
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        """Unpacks into the folder `path`."""
+        for entry in members or self.infolist():
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                place = Path(path, entry.filename)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(self.read(entry).decode())
+            else:
+                self.extract(entry, path, pwd)
+
+
 def main() -> None:
     """Serves the socket, certificate, key and path named on the command line."""
     descriptor, certificate, key, queue_path = sys.argv[1:]
-    Worker._drain_stderr_bounded.__defaults__ = _LOG_WAITS  # noqa: SLF001 - no setting for it
+    lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = _LOG_WAITS  # noqa: SLF001 - no setting for it
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": ZipWithLinks})
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.certfile, config.keyfile = certificate, key
