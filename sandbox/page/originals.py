@@ -33,6 +33,7 @@ class Originals:
         self._s3 = stack.aws.client("s3")
         self._bucket = stack.outputs["UploadBucketName"]
         self._describe_once = lru_cache(maxsize=16)(self._describe)
+        self._shrink_once = lru_cache(maxsize=256)(self._shrink)
         register_heif_opener()
 
     def read_facts(self, key: str, version: str) -> dict[str, Any]:
@@ -46,14 +47,17 @@ class Originals:
     def make_thumbnail(self, key: str, version: str) -> bytes | None:
         """A PNG of at most 96 x 96 pixels, as stored. None if it is not a picture, or has been deleted."""
         try:
-            with Image.open(io.BytesIO(self._read(key, version))) as image:
-                return _draw(image, _THUMBNAIL)
+            return self._shrink_once(key, version)
         except (ClientError, *_UNREADABLE):
             return None
 
     def _read(self, key: str, version: str) -> bytes:
         data: bytes = self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version)["Body"].read()
         return data
+
+    def _shrink(self, key: str, version: str) -> bytes:
+        with Image.open(io.BytesIO(self._read(key, version))) as image:
+            return _draw(image, _THUMBNAIL)
 
     def _describe(self, key: str, version: str) -> tuple[dict[str, Any], bytes | None]:
         data = self._read(key, version)
