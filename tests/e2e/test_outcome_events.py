@@ -19,7 +19,7 @@ from sandbox.page.fault_switches import FaultSwitches
 from sandbox.short_waits import deploy_with_short_waits
 from sandbox.superoffice import StandIn
 from tests import ROOT
-from tests.support.sandbox_stacks import deploy
+from tests.support.sandbox_stacks import QUICK, deploy
 
 SOURCE = "superoffice.image-ingest"
 
@@ -123,7 +123,7 @@ def test_a_killed_worker_changes_no_outcome(aws: EmbeddedAws, superoffice: Stand
     A worker that is killed after it recorded an upload and before it reported it would leave `duplicate` for the next
     report. Here the only worker at work is killed before that, so every outcome must come as if nothing had happened.
     """
-    parameters = {"SuperOfficeCallsPerSecond": "1000", "OutcomeEventBus": portal.bus}
+    parameters = {**QUICK, "OutcomeEventBus": portal.bus}
     stack = deploy_with_short_waits(aws, "events-crash", parameters)
     stack.put_secret(superoffice.secret("basic"))
     album = [sample for sample in make_album() if sample.name in {"office.tif", "logo.png", "notes.jpg"}]

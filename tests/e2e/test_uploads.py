@@ -14,7 +14,7 @@ from sandbox.demo.send import SampleResult, find_mismatches, send_samples
 from sandbox.short_waits import deploy_with_short_waits
 from sandbox.superoffice import StandIn
 from tests.support.cli_sandbox import wait_for
-from tests.support.sandbox_stacks import deploy
+from tests.support.sandbox_stacks import QUICK, deploy
 
 
 def ignore_result(_: SampleResult) -> None:
@@ -75,7 +75,7 @@ def layer_that_fails() -> bytes:
 
 
 def test_an_outage_of_superoffice_defers_and_loses_nothing(aws: EmbeddedAws, superoffice: StandIn) -> None:
-    stack = deploy_with_short_waits(aws, "outage", {"SuperOfficeCallsPerSecond": "1000"}, back_off=5)
+    stack = deploy_with_short_waits(aws, "outage", QUICK, back_off=5)
     stack.put_secret(superoffice.secret("basic"))
     before, during = uploads("logo.png"), uploads("office.tif", "mug.webp", "ada.jpg")
     assert [result.outcome for result in send_samples(stack, before, ignore_result)] == ["stored"]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from image_ingest_cli.main import app
 from sandbox.aws import DeployedStack, EmbeddedAws, start_aws
 from sandbox.superoffice import StandIn
+from tests.support.sandbox_stacks import QUICK
 
 PATIENCE = 60.0  # seconds that something in the sandbox may take before a test fails
 
@@ -124,7 +125,7 @@ def wait_for(look: Any) -> Any:
 
 def deploy_cli_sandbox(aws: EmbeddedAws, superoffice: StandIn, **parameters: str) -> CliSandbox:
     """Deploys the stack with its default name; `parameters` are the template's."""
-    stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000", **parameters})
+    stack = aws.deploy({**QUICK, **parameters})
     stack.put_secret(superoffice.secret("basic"))
     return CliSandbox(stack, superoffice)
 

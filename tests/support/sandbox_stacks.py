@@ -8,13 +8,15 @@ import json
 from sandbox.aws import ACCOUNT_ID, TEMPLATE, Credentials, DeployedStack, EmbeddedAws
 from sandbox.superoffice import StandIn
 
+# No rate limit to wait for, and few workers that start cold.
+QUICK = {"SuperOfficeCallsPerSecond": "1000", "MaxConcurrency": "2"}
 _numbers = itertools.count(1)
 
 
 def deploy(aws: EmbeddedAws, superoffice: StandIn, template: str | None = None, **parameters: str) -> DeployedStack:
-    """A stack with a credential for the stand-in that needs no login, and no rate limit to wait for."""
+    """A stack with a credential for the stand-in that needs no login, with QUICK parameters."""
     name = f"ingest-{next(_numbers)}"
-    stack = aws.deploy({"SuperOfficeCallsPerSecond": "1000", **parameters}, template=template, stack_name=name)
+    stack = aws.deploy({**QUICK, **parameters}, template=template, stack_name=name)
     stack.put_secret(superoffice.secret("basic"))
     return stack
 

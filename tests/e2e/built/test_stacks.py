@@ -12,7 +12,7 @@ from sandbox.aws import TEMPLATE, DeployedStack, EmbeddedAws, Monitor, package_t
 from sandbox.demo.album import Sample, make_album
 from sandbox.demo.send import find_mismatches, send_samples
 from sandbox.superoffice import StandIn
-from tests.support.sandbox_stacks import deploy, template_without
+from tests.support.sandbox_stacks import QUICK, deploy, template_without
 
 
 def change(stack: DeployedStack, template: str, **parameters: str) -> str:
@@ -96,7 +96,7 @@ def test_a_removal_keeps_photos_and_ledger_and_the_next_deployment_works_beside_
     with pytest.raises(ClientError, match="does not exist"):
         aws.client("sqs").receive_message(QueueUrl=first.outputs["IngestQueueUrl"])
 
-    second = aws.deploy({"SuperOfficeCallsPerSecond": "1000"}, stack_name=first.name)
+    second = aws.deploy(QUICK, stack_name=first.name)
     second.put_secret(superoffice.secret("basic"))
     assert second.outputs["UploadBucketName"] != first.outputs["UploadBucketName"]
     assert works(second, superoffice)

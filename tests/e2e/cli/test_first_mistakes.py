@@ -14,12 +14,13 @@ from sandbox.short_waits import deploy_with_short_waits
 from sandbox.superoffice import StandIn
 from tests import ROOT
 from tests.support.cli_sandbox import CliSandbox
+from tests.support.sandbox_stacks import QUICK
 from tests.support.stack import photo
 
 
 def open_stack(aws: EmbeddedAws, superoffice: StandIn, name: str) -> CliSandbox:
     """A stack as newcomers have it: its secret is empty."""
-    return CliSandbox(aws.deploy({"SuperOfficeCallsPerSecond": "1000"}, stack_name=name), superoffice)
+    return CliSandbox(aws.deploy(QUICK, stack_name=name), superoffice)
 
 
 def explain(sandbox: CliSandbox, entity_id: int) -> str:
@@ -27,8 +28,7 @@ def explain(sandbox: CliSandbox, entity_id: int) -> str:
 
 
 def test_a_photo_from_before_the_secret_waits_for_it_and_is_then_stored(aws: EmbeddedAws, superoffice: StandIn) -> None:
-    rate = {"SuperOfficeCallsPerSecond": "1000"}
-    sandbox = CliSandbox(deploy_with_short_waits(aws, "too-early", rate, back_off=5), superoffice)
+    sandbox = CliSandbox(deploy_with_short_waits(aws, "too-early", QUICK, back_off=5), superoffice)
     sandbox.put("early.jpg", photo(), "person#1")
     sandbox.until("person#1", "deferred")
     told = explain(sandbox, 1)
