@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from image_ingest.errors import Deferred, IngestError, Rejected
-from image_ingest.superoffice.connection import Response
+from image_ingest.superoffice.connection import Request, Response
 from image_ingest.superoffice.responses import (
     add_error_message,
     parse_timestamp,
@@ -247,6 +247,11 @@ def test_quoted_text_is_short_one_line_and_without_secrets() -> None:
     assert "c4nary" not in caught.value.message
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 400
+
+
+def test_a_request_is_shown_without_its_headers_and_body() -> None:
+    request = Request("POST", "https://sod.superoffice.com/login/", {"Authorization": "5ecret"}, b"5ecret")
+    assert repr(request) == "Request(method='POST', url='https://sod.superoffice.com/login/')"
 
 
 def test_a_response_is_shown_without_its_headers_and_body() -> None:
