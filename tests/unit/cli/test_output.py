@@ -41,6 +41,16 @@ def test_cells_keep_their_text() -> None:
     assert file.getvalue() == 'a,b,c\n,5,"x,""y"""\n'
 
 
+def test_csv_that_is_redirected_to_a_file_begins_with_one_byte_order_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with (tmp_path / "out.csv").open("a", encoding="utf-8") as file:
+            monkeypatch.setattr(sys, "stdout", file)
+            print_csv(["name"], [["Åse"]])
+    assert (tmp_path / "out.csv").read_bytes() == b"\xef\xbb\xbf" + 2 * "name\nÅse\n".encode()
+
+
 def test_csv_in_an_old_code_page_has_no_byte_order_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "out.csv").open("w", encoding="cp1252") as file:
         monkeypatch.setattr(sys, "stdout", file)
