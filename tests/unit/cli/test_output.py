@@ -15,8 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from image_ingest.superoffice import SCHEMES, parse_secret
+from image_ingest.target import Target
+from image_ingest_cli.aws.transfer import PhotoFile, Transfer
 from image_ingest_cli.credentials.form import make_blank
 from image_ingest_cli.main import app
+from image_ingest_cli.photos.report import build_rows, show_rows
 from image_ingest_cli.terminal.console import print_json, print_note, print_table, print_text
 from image_ingest_cli.terminal.progress import show_progress
 from image_ingest_cli.terminal.spreadsheet import print_csv, write_csv
@@ -108,6 +111,27 @@ def test_a_secret_is_checked_without_repeating_it(tmp_path: Path) -> None:
     file.write_text("[")
     assert _run("secret", "check", str(file)).exit_code == 1
     assert _run("secret", "template", "kerberos").exit_code == 2
+
+
+def test_the_first_50_failures_are_shown_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    photos = [PhotoFile(f"{n}.jpg", f"{n}.jpg", n, Target("person", n), f"person/{n}.jpg", "") for n in range(1, 54)]
+    transfers = [Transfer(photo, "failed", problem="gone") for photo in photos]
+    show_rows(build_rows(transfers, None), as_json=False, followed=False)
+    shown = capsys.readouterr().out
+    assert "50.jpg" in shown
+    assert "51.jpg" not in shown
+    assert "… and 3 more; --report FILE writes them all." in shown
+    assert "53 failed." in shown
+
+
+def test_a_program_that_stops_reading_ends_the_command_quietly_with_status_1() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "image_ingest_cli", "secret", "template", "basic"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (1, b"")
 
 
 def test_the_command_line_starts_where_pictures_cannot_be_decoded() -> None:

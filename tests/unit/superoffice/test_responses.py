@@ -174,6 +174,8 @@ def test_every_other_status_whatever_the_body(status: int, code: str, body: byte
         ("-5", None),
         ("1.5", None),
         ("soon", None),
+        ("Sat, 22 Nov 2025 05:02:00 +0100", 120.0),
+        ("Sat, 22 Nov 2025 04:02:00 -0000", 120.0),
         ("9" * 40, None),
         ("١٢٠", None),
         ("Sat, 99 Nov 2025 04:02:00 GMT", None),
