@@ -214,3 +214,12 @@ def test_a_pattern_gives_the_same_rows_as_a_manifest(tmp_path: Path) -> None:
     matches = Folder(tmp_path).match("{id}.*", "project")
     assert matches.rows == [Row(None, "7.jpg", parse_reference({"entity_id": "7"}, "project"))]
     assert matches.unmatched == ["x.jpg"]
+    assert matches.problems == []
+
+
+def test_a_file_name_that_is_no_id_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(b"x")
+    matches = Folder(tmp_path).match("{id}.*", "project")
+    assert matches.rows == []
+    assert [(problem.line, problem.file) for problem in matches.problems] == [(None, "0.jpg")]
+    assert "entity-id" in matches.problems[0].text

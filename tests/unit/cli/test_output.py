@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,22 @@ def test_no_progress_is_shown_without_a_terminal(capsys: pytest.CaptureFixture[s
     with show_progress("Uploading", 2) as steps:
         steps.advance()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_how_many_are_done_and_how_quickly(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    with show_progress("Uploading", 3) as steps:
+        steps.advance()
+        time.sleep(0.1)
+        steps.advance()
+    output, shown = capsys.readouterr()
+    assert output == ""
+    assert "Uploading" in shown
+    assert "2/3" in shown
+    assert re.search(r"\d+/s", shown)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
