@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from image_ingest.target import EntityType
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.photos.folder import Folder
 from image_ingest_cli.photos.manifest import read_manifest
@@ -25,6 +26,15 @@ def _rows(tmp_path: Path, content: str | bytes, entity: str | None = None) -> li
     found = read_manifest(path, entity)  # type: ignore[arg-type]  # one of the entity types, by the tests' hand
     assert found.problems == []
     return [(row.file, row.reference.entity_type, row.reference.value) for row in found.rows]
+
+
+@pytest.mark.parametrize(
+    ("entity", "columns"),
+    [(None, "entity_id or email or associate_id or number or orgnr"), ("product", "entity_id")],
+)
+def test_a_row_without_a_record_names_the_columns_that_identify_one(entity: EntityType | None, columns: str) -> None:
+    with pytest.raises(ValueError, match=f"whose picture it is; fill in {columns}$"):
+        parse_reference({"name": "Ada"}, entity)
 
 
 def _problems(tmp_path: Path, content: str) -> dict[int | None, str]:
@@ -204,3 +214,12 @@ def test_a_pattern_gives_the_same_rows_as_a_manifest(tmp_path: Path) -> None:
     matches = Folder(tmp_path).match("{id}.*", "project")
     assert matches.rows == [Row(None, "7.jpg", parse_reference({"entity_id": "7"}, "project"))]
     assert matches.unmatched == ["x.jpg"]
+    assert matches.problems == []
+
+
+def test_a_file_name_that_is_no_id_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(b"x")
+    matches = Folder(tmp_path).match("{id}.*", "project")
+    assert matches.rows == []
+    assert [(problem.line, problem.file) for problem in matches.problems] == [(None, "0.jpg")]
+    assert "entity-id" in matches.problems[0].text

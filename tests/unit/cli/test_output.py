@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 from image_ingest.superoffice import SCHEMES, parse_secret
+from image_ingest.target import Target
+from image_ingest_cli.aws.transfer import PhotoFile, Transfer
 from image_ingest_cli.credentials.form import make_blank
 from image_ingest_cli.main import app
+from image_ingest_cli.photos.report import build_rows, show_rows
 from image_ingest_cli.terminal.console import print_json, print_note, print_table, print_text
 from image_ingest_cli.terminal.progress import show_progress
 from image_ingest_cli.terminal.spreadsheet import print_csv, write_csv
@@ -39,6 +44,16 @@ def test_cells_keep_their_text() -> None:
     file = io.StringIO()
     write_csv(file, ["a", "b", "c"], [[None, 5, 'x,"y"']])
     assert file.getvalue() == 'a,b,c\n,5,"x,""y"""\n'
+
+
+def test_csv_that_is_redirected_to_a_file_begins_with_one_byte_order_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with (tmp_path / "out.csv").open("a", encoding="utf-8") as file:
+            monkeypatch.setattr(sys, "stdout", file)
+            print_csv(["name"], [["Åse"]])
+    assert (tmp_path / "out.csv").read_bytes() == b"\xef\xbb\xbf" + 2 * "name\nÅse\n".encode()
 
 
 def test_csv_in_an_old_code_page_has_no_byte_order_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +87,22 @@ def test_no_progress_is_shown_without_a_terminal(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_terminal_shows_how_many_are_done_and_how_quickly(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    with show_progress("Uploading", 3) as steps:
+        steps.advance()
+        time.sleep(0.1)
+        steps.advance()
+    output, shown = capsys.readouterr()
+    assert output == ""
+    assert "Uploading" in shown
+    assert "2/3" in shown
+    assert re.search(r"\d+/s", shown)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_template_is_valid_once_it_is_filled_in(scheme: str, tmp_path: Path) -> None:
     printed = _run("secret", "template", scheme)
@@ -98,6 +129,27 @@ def test_a_secret_is_checked_without_repeating_it(tmp_path: Path) -> None:
     file.write_text("[")
     assert _run("secret", "check", str(file)).exit_code == 1
     assert _run("secret", "template", "kerberos").exit_code == 2
+
+
+def test_the_first_50_failures_are_shown_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    photos = [PhotoFile(f"{n}.jpg", f"{n}.jpg", n, Target("person", n), f"person/{n}.jpg", "") for n in range(1, 54)]
+    transfers = [Transfer(photo, "failed", problem="gone") for photo in photos]
+    show_rows(build_rows(transfers, None), as_json=False, followed=False)
+    shown = capsys.readouterr().out
+    assert "50.jpg" in shown
+    assert "51.jpg" not in shown
+    assert "… and 3 more; --report FILE writes them all." in shown
+    assert "53 failed." in shown
+
+
+def test_a_program_that_stops_reading_ends_the_command_quietly_with_status_1() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "image_ingest_cli", "secret", "template", "basic"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (1, b"")
 
 
 def test_the_command_line_starts_where_pictures_cannot_be_decoded() -> None:

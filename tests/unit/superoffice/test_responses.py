@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from image_ingest.errors import Deferred, IngestError, Rejected
-from image_ingest.superoffice.connection import Response
+from image_ingest.superoffice.connection import Request, Response
 from image_ingest.superoffice.responses import (
     add_error_message,
     parse_timestamp,
@@ -174,6 +174,8 @@ def test_every_other_status_whatever_the_body(status: int, code: str, body: byte
         ("-5", None),
         ("1.5", None),
         ("soon", None),
+        ("Sat, 22 Nov 2025 05:02:00 +0100", 120.0),
+        ("Sat, 22 Nov 2025 04:02:00 -0000", 120.0),
         ("9" * 40, None),
         ("١٢٠", None),
         ("Sat, 99 Nov 2025 04:02:00 GMT", None),
@@ -247,6 +249,11 @@ def test_quoted_text_is_short_one_line_and_without_secrets() -> None:
     assert "c4nary" not in caught.value.message
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 400
+
+
+def test_a_request_is_shown_without_its_headers_and_body() -> None:
+    request = Request("POST", "https://sod.superoffice.com/login/", {"Authorization": "5ecret"}, b"5ecret")
+    assert repr(request) == "Request(method='POST', url='https://sod.superoffice.com/login/')"
 
 
 def test_a_response_is_shown_without_its_headers_and_body() -> None:
