@@ -183,7 +183,7 @@ def _open_desk(sandbox: CliSandbox) -> Iterator[None]:
 
 
 def main() -> None:
-    with open_cli_sandbox() as sandbox:
+    with open_cli_sandbox(MaxConcurrency="5") as sandbox:  # as the template has it
         sandbox.stack.put_secret(sandbox.superoffice.secret("system_user"))
         recorded = run_session(sandbox)
     _write_part("session", f"```console\n{recorded}```\n")
