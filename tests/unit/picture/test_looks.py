@@ -266,7 +266,7 @@ def test_all_that_the_frame_of_a_gif_leaves_free_is_transparent(colours: int) ->
 
 @pytest.mark.parametrize(
     ("used", "first", "shown"),
-    [(1, 0, 0), (255, 0, 0), (255, 1, 0), (256, 0, 128)],
+    [(1, 0, 0), (1, 255, 0), (255, 0, 0), (255, 1, 0), (256, 0, 128)],
 )
 def test_pixels_that_runs_skip_get_an_unused_colour_or_else_the_darkest(used: int, first: int, shown: int) -> None:
     """The palette has no black: its greys go from 255 down to 128. The fourth byte of a colour means nothing."""
