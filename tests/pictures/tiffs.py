@@ -12,6 +12,7 @@ from tests.pictures.makers import encoded, tiff
 from tests.pictures.scene import (
     JPEG,
     PNG,
+    UNREADABLE,
     UNSUPPORTED,
     Sample,
     clear,
@@ -205,6 +206,7 @@ TIFFS: tuple[Sample, ...] = (
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),
     stored("tiff-lzw-predictor", lambda: _with_predictor("tiff_lzw"), tolerance=6),
     stored("tiff-deflate-predictor", lambda: _with_predictor("tiff_adobe_deflate"), tolerance=6),
+    odd("tiff-12-bit-last-byte-missing", lambda: _tiff(_pack_bits(_small(), 12)[:-1], [12] * 3, 2), UNREADABLE),
     odd("tiff-12-bit-predictor", lambda: _tiff(_pack_bits(_small(), 12), [12] * 3, 2, (317, 3, [2])), UNSUPPORTED),
     odd("tiff-webp", lambda: _raw((259, 3, [50_001])), UNSUPPORTED),
     odd("tiff-word-aligned", lambda: _raw((259, 3, [32_771])), UNSUPPORTED),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
+import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
@@ -77,6 +79,13 @@ def test_a_heic_is_turned_once_by_its_container_or_else_by_exif() -> None:
     by_exif = by_container.replace(b"irot", b"free")
     for source in (by_container, by_exif):
         check_fields(opened(prepared(source)), FIELDS, 20)
+
+
+def test_a_heic_whose_picture_is_the_second_of_two_is_turned_once() -> None:
+    two, file = pillow_heif.from_pillow(scene().rotate(180)), BytesIO()
+    two.add_from_pillow(TURNED)
+    two.save(file, primary_index=1, exif=exif(6)[6:], quality=95)
+    check_fields(opened(prepared(file.getvalue())), FIELDS, 20)
 
 
 @pytest.mark.parametrize(
