@@ -62,6 +62,9 @@ def answer_large(size: str) -> bytes:
 def make_noise(_: str) -> None:
     os.write(1, b"out")
     os.write(2, b"err")
+    library = ctypes.CDLL(None)
+    library.printf(b"out\n")
+    library.fflush(None)
 
 
 def crash(_: str) -> None:

@@ -250,10 +250,10 @@ def _renamed_avif(primaries: int, transfer: int) -> bytes:
     return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
 
 
-def _two_associations(*, is_wide: bool = False) -> bytes:
+def _two_associations(*, is_wide: bool = False, version: int = 0) -> bytes:
     """An AVIF with alpha whose items' properties are associated by two boxes of one version, one for each item.
 
-    `is_wide`: each property has a number of two bytes.
+    `is_wide`: each property has a number of two bytes. In version 1, each item has one of four.
     """
     data = encoded(see_through(), "AVIF", quality=95)
     at = data.index(b"ipma") - 4
@@ -263,7 +263,8 @@ def _two_associations(*, is_wide: bool = False) -> bytes:
     assert count == 2
     if is_wide:
         bodies = [body[:3] + b"".join(bytes((byte & 0x80, byte & 0x7F)) for byte in body[3:]) for body in bodies]
-    boxes = b"".join(box(b"ipma", struct.pack(">II", is_wide, 1) + body) for body in bodies)
+    head = struct.pack(">BxxBI", version, is_wide, 1) + bytes(2 * version)
+    boxes = b"".join(box(b"ipma", head + body) for body in bodies)
     return _grow(data[:at] + boxes + data[at + size :], len(boxes) - size)
 
 
@@ -358,5 +359,6 @@ LAYOUTS: tuple[Sample, ...] = (
     odd("avif-hlg", lambda: _renamed_avif(9, 18), JPEG),
     clear("avif-two-associations", _two_associations, tolerance=15),
     clear("avif-two-wide-associations", lambda: _two_associations(is_wide=True), tolerance=15),
+    clear("avif-two-associations-of-version-1", lambda: _two_associations(version=1), tolerance=15),
     clear("avif-unknown-property", _unknown_property, tolerance=15),
 )

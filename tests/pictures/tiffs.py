@@ -12,6 +12,7 @@ from tests.pictures.makers import encoded, tiff
 from tests.pictures.scene import (
     JPEG,
     PNG,
+    UNREADABLE,
     UNSUPPORTED,
     Sample,
     clear,
@@ -171,6 +172,10 @@ TIFFS: tuple[Sample, ...] = (
     grey("tiff-32-bit-unsigned", lambda: _tiff(_widen(_small_grey(), "I", 0x01010101), [32], 1)),
     grey("tiff-not-a-number", _with_nan),
     grey("tiff-float64", lambda: _tiff(_widen(_small_grey(), "d", 1 / 255), [64], 1, (339, 3, [3]))),
+    grey(
+        "tiff-float64-big-endian",
+        lambda: _tiff(_widen(_small_grey(), "d", 1 / 255, ">"), [64], 1, (339, 3, [3]), order=">"),
+    ),
     stored(
         "tiff-float-rgb", lambda: _tiff(_widen(_small(), "f", 1 / 255), [32] * 3, 2, (339, 3, [3] * 3)), tolerance=6
     ),
@@ -193,6 +198,7 @@ TIFFS: tuple[Sample, ...] = (
         tolerance=6,
     ),
     stored("tiff-12-bit-rgb-rubbish-behind", _rubbish_behind_the_last_row, tolerance=6),
+    stored("tiff-12-bit-cmyk", lambda: _tiff(_pack_bits(_small().convert("CMYK"), 12), [12] * 4, 5), tolerance=6),
     clear("tiff-cmyk-alpha", _cmyk_alpha, tolerance=20),
     clear("tiff-premultiplied-alpha", lambda: _tiff(_clear().convert("RGBa").tobytes(), [8] * 4, 2, (338, 3, [1]))),
     stored("tiff-fourth-sample-unspecified", lambda: _tiff(_clear().tobytes(), [8] * 4, 2, (338, 3, [0])), tolerance=6),
@@ -200,6 +206,7 @@ TIFFS: tuple[Sample, ...] = (
     stored("tiff-big-big-endian", _big_endian_big_tiff, tolerance=6),
     stored("tiff-lzw-predictor", lambda: _with_predictor("tiff_lzw"), tolerance=6),
     stored("tiff-deflate-predictor", lambda: _with_predictor("tiff_adobe_deflate"), tolerance=6),
+    odd("tiff-12-bit-last-byte-missing", lambda: _tiff(_pack_bits(_small(), 12)[:-1], [12] * 3, 2), UNREADABLE),
     odd("tiff-12-bit-predictor", lambda: _tiff(_pack_bits(_small(), 12), [12] * 3, 2, (317, 3, [2])), UNSUPPORTED),
     odd("tiff-webp", lambda: _raw((259, 3, [50_001])), UNSUPPORTED),
     odd("tiff-word-aligned", lambda: _raw((259, 3, [32_771])), UNSUPPORTED),

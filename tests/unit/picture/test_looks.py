@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
+import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
@@ -77,6 +79,13 @@ def test_a_heic_is_turned_once_by_its_container_or_else_by_exif() -> None:
     by_exif = by_container.replace(b"irot", b"free")
     for source in (by_container, by_exif):
         check_fields(opened(prepared(source)), FIELDS, 20)
+
+
+def test_a_heic_whose_picture_is_the_second_of_two_is_turned_once() -> None:
+    two, file = pillow_heif.from_pillow(scene().rotate(180)), BytesIO()
+    two.add_from_pillow(TURNED)
+    two.save(file, primary_index=1, exif=exif(6)[6:], quality=95)
+    check_fields(opened(prepared(file.getvalue())), FIELDS, 20)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +275,7 @@ def test_all_that_the_frame_of_a_gif_leaves_free_is_transparent(colours: int) ->
 
 @pytest.mark.parametrize(
     ("used", "first", "shown"),
-    [(1, 0, 0), (255, 0, 0), (255, 1, 0), (256, 0, 128)],
+    [(1, 0, 0), (1, 255, 0), (255, 0, 0), (255, 1, 0), (256, 0, 128)],
 )
 def test_pixels_that_runs_skip_get_an_unused_colour_or_else_the_darkest(used: int, first: int, shown: int) -> None:
     """The palette has no black: its greys go from 255 down to 128. The fourth byte of a colour means nothing."""
@@ -410,6 +419,18 @@ def test_a_photo_of_several_scans_beyond_the_functions_memory_is_refused_with_it
     source = resized_frame(source, *size)
     settings = PictureSettings(function_memory=512 * 2**20)
     with pytest.raises(Rejected, match=f"{size[0]} x {size[1]}") as refusal:
+        prepare(source, settings, Deadline(60))
+    assert refusal.value.code == "image.too-many-pixels"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_photo_of_one_scan_takes_no_memory_for_several(*, progressive: bool) -> None:
+    source = encoded(scene(1500, 1200), "JPEG", subsampling=0, progressive=progressive)
+    settings = PictureSettings(max_width=60, max_height=60, function_memory=192 * 2**20)
+    if not progressive:
+        assert prepared(source, settings).width == 60
+        return
+    with pytest.raises(Rejected, match="would take about 34 MiB") as refusal:
         prepare(source, settings, Deadline(60))
     assert refusal.value.code == "image.too-many-pixels"
 

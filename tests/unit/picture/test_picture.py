@@ -289,6 +289,14 @@ def test_a_tiff_that_is_not_read_has_its_layout_named(number: int, name: str) ->
     assert refusal.value.code == "image.unsupported-format"
 
 
+@pytest.mark.parametrize(("width", "height"), [(0, 1), (1, 0)])
+def test_a_tiff_without_width_or_height_is_unreadable_whatever_its_layout(width: int, height: int) -> None:
+    source = tiff("<", [(256, 3, [width]), (257, 3, [height]), (258, 3, [7]), (262, 3, [1])], b"")
+    with pytest.raises(Rejected, match="no width or no height") as refusal:
+        prepared(source)
+    assert refusal.value.code == "image.unreadable"
+
+
 @pytest.mark.parametrize(("entries", "size"), [(4096, 0), (4097, 0), (1024, 32 * 2**20 - 100_000), (1024, 32 * 2**20)])
 def test_a_tiff_may_have_4096_entries_and_32_mib_of_metadata(entries: int, size: int) -> None:
     basics = [(256, 3, [9]), (257, 3, [9]), (258, 3, [8]), (262, 3, [1]), (273, 4, [8]), (279, 4, [81])]
@@ -319,6 +327,17 @@ def test_a_jpeg_may_have_2000_segments_and_100_scans(segments: int, scans: int) 
         with pytest.raises(Rejected) as refusal:
             prepared(each)
         assert refusal.value.code == "image.too-many-pixels"
+
+
+@pytest.mark.parametrize(("segments", "is_stored"), [(511, True), (512, False)])
+def test_a_jpeg_may_have_32_mib_of_metadata(segments: int, *, is_stored: bool) -> None:
+    source = with_segments(encoded(scene(), "JPEG"), segment(0xE3, bytes(65_533)) * segments)
+    if is_stored:
+        assert prepared(source).width == 120
+        return
+    with pytest.raises(Rejected) as refusal:
+        prepared(source)
+    assert refusal.value.code == "image.too-many-pixels"
 
 
 def test_the_limit_of_pixels_is_the_operators() -> None:
