@@ -38,8 +38,6 @@ _BASE64 = re.compile(
     rb"(data:image/[ -~]*;base64,)?"
     rb"(/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z]|SUkq|TU0A|AAAA[A-Za-z]{4})[\w+/=\s]{20,}"
 )
-_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[}\]]")
-_CHUNKED = re.compile(rb"[0-9a-fA-F]{1,8}(;[ -~]*)?\r\n")
 _OTHERS = (
     ("PDF", re.compile(rb"%PDF")),
     ("a gzip file", re.compile(rb"\x1f\x8b")),

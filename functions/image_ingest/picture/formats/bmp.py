@@ -13,7 +13,7 @@ from image_ingest.picture.colour.icc import MAX_PROFILE_BYTES
 from image_ingest.picture.formats import Source
 from image_ingest.picture.formats.splice import Splice
 
-_UNCOMPRESSED, _RLE8, _RLE4, _MASKS, _MASKS_WITH_ALPHA = 0, 1, 2, 3, 6
+_RLE8, _RLE4, _MASKS, _MASKS_WITH_ALPHA = 1, 2, 3, 6
 _DEPTHS = {0: (1, 2, 4, 8, 16, 24, 32), 1: (8,), 2: (4,), 3: (16, 32), 6: (16, 32)}
 _DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 _RAW_MODES = {
