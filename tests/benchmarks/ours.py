@@ -6,12 +6,14 @@ of the picture. Between the two the photo is written to where the worker downloa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import resource
+import re
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -54,18 +56,30 @@ def made(source: bytes, box: int) -> bytes:
 
 
 def peak(source: bytes, box: int) -> float:
-    """MiB that a picture's child holds at most, the photo among them, beyond what the fork server holds."""
+    """MiB that a picture's child holds at most, the photo among them, and shares with no other process."""
     warm_up()
     probe_decoder(Deadline(60))  # answered when the server has loaded everything
-    (server,) = _find_children()
-    status = Path(f"/proc/{server}/status").read_text(encoding="ascii")
-    idle = int(status.partition("VmRSS:")[2].split()[0])
-    made(source, box)
-    return (_largest_child() - idle) / 1024
+    (server,) = _find_children(os.getpid())
+    seen = [0]
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(made, source, box)
+        while not making.done():
+            seen += [_read_private_memory(child) for child in _find_children(server)]
+        making.result()
+    stop()
+    return max(seen) / 1024
 
 
-def _find_children() -> list[str]:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+def _find_children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _read_private_memory(process: int) -> int:
+    """KiB; 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+        return sum(int(size) for size in re.findall(r"^Private_\w+: +(\d+) kB", rollup, re.MULTILINE))
+    return 0
 
 
 def measure_filter() -> float:
@@ -88,11 +102,6 @@ def _time_filter() -> float:
     os.close(ours)
     os.close(its)
     return taken
-
-
-def _largest_child() -> int:
-    stop()
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from image_ingest.picture import pipeline
 from image_ingest.picture.preloading import preload
 from image_ingest.settings import PictureSettings
 
-_PHOTO_BYTES = 16 * 2**20  # what a photo takes on its way to 1024 pixels
+_PHOTO_BYTES = 8 * 2**20  # what a photo takes on its way to 512 pixels, and most of what it takes to 1024
 
 
 def start() -> None:
