@@ -38,12 +38,19 @@ class CoverageMap:
         if path.startswith(_PICTURE):
             return [f"tests/unit/picture/{name}.py" for name in _choose_picture_tests(Path(path))]
         lines = self.tests.get(path, {})
-        found = lines.get(line) or sorted({test for tests in lines.values() for test in tests})
+        found = lines.get(line) or sorted({test for tests in lines.values() for test in tests} | self._importing(path))
         by_file: dict[str, list[str]] = defaultdict(list)
         for test in found:
             by_file[test.partition("::")[0]].append(test)
         files = sorted(by_file.values(), key=lambda tests: sum(self.seconds.get(test, 0) for test in tests))
         return [test for tests in files for test in tests]
+
+    def _importing(self, path: str) -> set[str]:
+        """The tests in files that import the module: what runs at import only is of no test in particular."""
+        module = path.removeprefix("functions/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        files = {test.partition("::")[0] for test in self.seconds}
+        importing = {file for file in files if f"from {module} import" in (ROOT / file).read_text()}
+        return {test for test in self.seconds if test.partition("::")[0] in importing}
 
     def measure(self, test: str) -> float:
         """Seconds of a test, or of a file's."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests import ROOT
 from tests.mutants.__main__ import choose
+from tests.mutants.coverage_map import CoverageMap
 from tests.mutants.mutations import Mutant, find_mutants
 from tests.mutants.trial import Copy
 
@@ -104,3 +105,11 @@ def test_annotations_docstrings_and_messages_are_left_alone(tmp_path: Path) -> N
     (mutant,) = find_mutants(tmp_path, "code.py")
     assert mutant.replacement == "pass"
     assert mutant.line == 5
+
+
+def test_what_runs_at_import_is_tried_with_the_tests_that_import_it() -> None:
+    responses, schema = "tests/unit/superoffice/test_responses.py::a", "tests/unit/superoffice/test_secret_schema.py::b"
+    connection = "functions/image_ingest/superoffice/connection.py"
+    covering = CoverageMap({connection: {200: ["tests/integration/test_uploads.py::c"]}}, {responses: 1, schema: 1})
+    assert covering.covering(connection, 200) == ["tests/integration/test_uploads.py::c"]
+    assert set(covering.covering(connection, 55)) == {"tests/integration/test_uploads.py::c", responses}
