@@ -404,3 +404,14 @@ def test_without_a_process_or_a_socket_to_spare_it_is_deferred(
     with pytest.raises(Deferred) as deferral:
         prepare(SOURCE, PictureSettings(), Deadline(30), server)
     assert deferral.value.code == "worker.failed"
+
+
+def test_a_request_that_no_server_takes_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(socket, "send_fds", refuse)
+    server = ForkServer("image_ingest.picture.decoder")
+    with closing(Isolation(server)) as isolation, pytest.raises(ChildDied) as death:
+        isolation.start()
+    assert death.value.cause == "no-process"
