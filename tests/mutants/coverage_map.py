@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,20 +38,28 @@ class CoverageMap:
         """The tests to run for a mutant in this line, those that take the least time first."""
         if path.startswith(_PICTURE):
             return [f"tests/unit/picture/{name}.py" for name in _choose_picture_tests(Path(path))]
-        lines = self.tests.get(path, {})
-        found = lines.get(line) or sorted({test for tests in lines.values() for test in tests} | self._importing(path))
+        found = self.tests.get(path, {}).get(line) or sorted(self._find_tests_around(path))
         by_file: dict[str, list[str]] = defaultdict(list)
         for test in found:
             by_file[test.partition("::")[0]].append(test)
         files = sorted(by_file.values(), key=lambda tests: sum(self.seconds.get(test, 0) for test in tests))
         return [test for tests in files for test in tests]
 
-    def _importing(self, path: str) -> set[str]:
-        """The tests in files that import the module: what runs at import only is of no test in particular."""
+    def _find_tests_around(self, path: str) -> set[str]:
+        """For what runs at import only, which is of no test in particular.
+
+        The tests of the file's other lines, or else of the files that import it, and those that import it themselves.
+        """
         module = path.removeprefix("functions/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        importing = f"from {module} import"
         files = {test.partition("::")[0] for test in self.seconds}
-        importing = {file for file in files if f"from {module} import" in (ROOT / file).read_text()}
-        return {test for test in self.seconds if test.partition("::")[0] in importing}
+        direct = {file for file in files if importing in (ROOT / file).read_text()}
+        users = [file for file in self.tests if importing in (ROOT / file).read_text()]
+        tests = self._list_tests([path]) or self._list_tests(users)
+        return tests | {test for test in self.seconds if test.partition("::")[0] in direct}
+
+    def _list_tests(self, paths: Iterable[str]) -> set[str]:
+        return {test for path in paths for tests in self.tests.get(path, {}).values() for test in tests}
 
     def measure(self, test: str) -> float:
         """Seconds of a test, or of a file's."""

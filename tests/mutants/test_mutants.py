@@ -107,9 +107,13 @@ def test_annotations_docstrings_and_messages_are_left_alone(tmp_path: Path) -> N
     assert mutant.line == 5
 
 
-def test_what_runs_at_import_is_tried_with_the_tests_that_import_it() -> None:
-    responses, schema = "tests/unit/superoffice/test_responses.py::a", "tests/unit/superoffice/test_secret_schema.py::b"
-    connection = "functions/image_ingest/superoffice/connection.py"
-    covering = CoverageMap({connection: {200: ["tests/integration/test_uploads.py::c"]}}, {responses: 1, schema: 1})
-    assert covering.covering(connection, 200) == ["tests/integration/test_uploads.py::c"]
-    assert set(covering.covering(connection, 55)) == {"tests/integration/test_uploads.py::c", responses}
+def test_what_runs_at_import_is_tried_with_the_tests_around_it() -> None:
+    function = "functions/image_ingest"
+    connection, timing, app = (f"{function}/{name}.py" for name in ("superoffice/connection", "timing", "app"))
+    story, responses = "tests/integration/test_uploads.py::a", "tests/unit/superoffice/test_responses.py::b"
+    seconds = dict.fromkeys((story, responses, "tests/unit/superoffice/test_secret_schema.py::c"), 1.0)
+    covering = CoverageMap({connection: {200: [story]}, app: {60: [story]}, timing: {23: []}}, seconds)
+    assert covering.covering(connection, 200) == [story]
+    assert set(covering.covering(connection, 55)) == {story, responses}
+    worker = CoverageMap({f"{function}/worker.py": {60: [story]}, timing: {23: []}}, seconds)
+    assert worker.covering(timing, 23) == [story]
