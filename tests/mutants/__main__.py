@@ -38,8 +38,7 @@ def main() -> int:
     else:
         covering = load_map(_MAP) if options.keep_map else make_map(_MAP)
         jobs = [plan_job(mutant, covering) for mutant in sample]
-    if not options.tests:
-        load_packages()
+    load_packages()
     with (
         tempfile.TemporaryDirectory(prefix="mutants-") as folder,
         multiprocessing.get_context("fork").Pool(options.processes) as pool,

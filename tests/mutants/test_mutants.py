@@ -17,7 +17,7 @@ from tests.mutants.trial import Copy
 
 
 def run_mutants(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.mutants", *arguments]
+    command = [sys.executable, "-m", "tests.mutants", "--processes", "1", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
