@@ -8,16 +8,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from unittest import mock
 
-from typer.testing import CliRunner
+import typer.testing
 
 from image_ingest_cli.main import app
 from sandbox.aws import DeployedStack, EmbeddedAws, start_aws
 from sandbox.superoffice import StandIn
 from tests.support.sandbox_stacks import QUICK
 
+# Typer would build the commands from their annotations for every run.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 PATIENCE = 60.0  # seconds that something in the sandbox may take before a test fails
 
 
@@ -46,7 +49,7 @@ class CliSandbox:
         """Runs `image-ingest ARGUMENTS` in this process; `answer` is typed. Checks the exit status."""
         surroundings = {**self.stack.aws.environment(), "COLUMNS": width}
         with mock.patch.dict(os.environ, surroundings):
-            result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answer)
+            result = typer.testing.CliRunner().invoke(app, [str(argument) for argument in arguments], input=answer)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert expect is None or result.exit_code == expect, f"{result.stdout}\n{result.stderr}"
