@@ -78,7 +78,7 @@ def _list_messages(messages: Iterable[Mapping[str, Any]], now: float) -> list[Ma
 
 
 class ZipWithLinks(zipfile.ZipFile):
-    """A zip whose symbolic links are unpacked as such, as Lambda does; Python makes files of them."""
+    """A zip whose symbolic links are unpacked as such, as `unzip` does; Python makes files of them."""
 
     def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
         """Unpacks into the folder `path`."""
