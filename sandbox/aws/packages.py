@@ -7,7 +7,7 @@ import marshal
 import re
 import stat
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import files
 from importlib.util import MAGIC_NUMBER, cache_from_source
@@ -20,13 +20,8 @@ _UNCHECKED_HASH = bytes([1, *bytes(11)])  # the flag, and a hash of the source t
 def zip_function() -> bytes:
     """The function's own code. Its packages come from the interpreter that runs it."""
     code = ROOT / "functions"
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(code.rglob("*.py")):
-            name = str(path.relative_to(code))
-            archive.write(path, name)
-            archive.writestr(cache_from_source(name), _compile(path))
-    return buffer.getvalue()
+    entries = ((path, str(path.relative_to(code))) for path in sorted(code.rglob("*.py")))
+    return _write_zip(entries, zipfile.ZipFile.write)
 
 
 def zip_layer() -> bytes:
@@ -35,14 +30,8 @@ def zip_layer() -> bytes:
     Its files are links to the installed ones (server.py unpacks them as such): 50 MB less to copy for every worker.
     """
     requirements = (ROOT / "layers/pillow/requirements.txt").read_text()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for distribution in re.findall(r"^([A-Za-z0-9_.-]+)==", requirements, re.MULTILINE):
-            for path, name in _list_files(distribution):
-                archive.writestr(_make_link(name), str(path))
-                if path.suffix == ".py":
-                    archive.writestr(cache_from_source(name), _compile(path))
-    return buffer.getvalue()
+    names = re.findall(r"^([A-Za-z0-9_.-]+)==", requirements, re.MULTILINE)
+    return _write_zip((entry for name in names for entry in _list_files(name)), _add_link)
 
 
 def _list_files(distribution: str) -> Iterable[tuple[Path, str]]:
@@ -51,11 +40,22 @@ def _list_files(distribution: str) -> Iterable[tuple[Path, str]]:
             yield Path(str(file.locate())), f"python/{file}"
 
 
-def _make_link(name: str) -> zipfile.ZipInfo:
+def _write_zip(entries: Iterable[tuple[Path, str]], add: Callable[[zipfile.ZipFile, Path, str], None]) -> bytes:
+    """Every entry by `add`, and bytecode beside each module."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, name in entries:
+            add(archive, path, name)
+            if path.suffix == ".py":
+                archive.writestr(cache_from_source(name), _compile(path))
+    return buffer.getvalue()
+
+
+def _add_link(archive: zipfile.ZipFile, path: Path, name: str) -> None:
     entry = zipfile.ZipInfo(name)
     entry.create_system = 3  # Unix: the mode follows
     entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return entry
+    archive.writestr(entry, str(path))
 
 
 def _compile(path: Path) -> bytes:
