@@ -72,7 +72,8 @@ def test_the_album_looks_right_in_both_themes_and_on_a_phone(browser: Browser, u
         with visit(browser, url, theme) as page:
             expect(card_of(page, "product 1").locator(".frame img")).to_be_visible()
             expect(page.locator(".thumb img")).to_have_count(6)
-            page.wait_for_function("[...document.querySelectorAll('.frame img')].every((image) => image.naturalWidth)")
+            for image in page.locator(".frame img").all():
+                expect(image).not_to_have_js_property("naturalWidth", 0)
             assert faint_texts(page) == []
             keep_screenshot(page, theme, tmp_path)
     with visit(browser, url, width=360) as page:
