@@ -25,7 +25,7 @@ soak:  ## 200 uploads with injected failures, and what became of them; longer wi
 
 test:  ## all tests
 	$(INSTALL) tests checkov sam lambda chromium webapi
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint:  ## the code; the template's linters run with the tests
 	$(INSTALL) tests

@@ -22,13 +22,22 @@ gc.disable()  # until the tests are collected, which leaves no garbage
 _IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"
 _LONG = (
     "tests/e2e/built/test_deploy.py",  # begins the build, which the others of its folder would wait for
+    "tests/integration/test_lifecycle.py",  # it and the others between the folders mostly wait
     "tests/e2e/cli",
+    "tests/integration/test_shared_rate.py",
     "tests/e2e/page",
+    "tests/integration/superoffice/test_network.py",
     "tests/e2e/test_",
+    "tests/integration/test_uploads.py",
     "tests/e2e/built",
     "tests/unit/picture",
     "tests/integration/test_processes.py",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors, as many tests wait; more of them would only take time from each other."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """From here on garbage is collected, but never searched for among the modules and tests themselves."""
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     gc.enable()
 
 
