@@ -38,7 +38,7 @@ _LONG = (
 @pytest.hookimpl(optionalhook=True)  # a run without the plugin knows no such hook
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors, as many tests wait; more of them would only take time from each other."""
-    return (os.cpu_count() or 1) + 1
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
