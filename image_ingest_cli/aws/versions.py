@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from botocore.exceptions import ClientError
 
-from image_ingest.aws import http_status
+from image_ingest.aws import error_code, http_status
 from image_ingest.errors import Rejected
 from image_ingest.target import Target, find_target
 from image_ingest_cli.aws.stack import WORKERS, Stack
@@ -21,17 +21,27 @@ _BATCH = 1000  # versions that S3 deletes in one call
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """One version of an object; `target` is None for a delete marker and for an object that names no record."""
+    """One version of an object; `target` is None for a delete marker and for an object that names no record.
+
+    The target of an encrypted one (SSE-C: by a key of the uploader's own) cannot be read.
+    """
 
     key: str
     version_id: str
     target: Target | None = None
     is_marker: bool = False
+    is_encrypted: bool = False
 
 
-def find_versions(stack: Stack, target: Target, prefix: str, steps: Steps) -> list[ObjectVersion]:
-    """Every version of every object for the target, and the delete markers that would be left over."""
+def find_versions(
+    stack: Stack, target: Target, prefix: str, steps: Steps
+) -> tuple[list[ObjectVersion], list[ObjectVersion]]:
+    """Every version of every object for the target, with the delete markers that would be left over; and the encrypted.
+
+    Raises ClientError.
+    """
     own: list[ObjectVersion] = []
+    encrypted: list[ObjectVersion] = []
     markers: list[ObjectVersion] = []
     others: set[str] = set()
     for version in run_parallel(lambda one: _read_target(stack, one), _list_versions(stack, prefix), WORKERS):
@@ -42,9 +52,15 @@ def find_versions(stack: Stack, target: Target, prefix: str, steps: Steps) -> li
             own.append(version)
         else:
             others.add(version.key)
+        if version.is_encrypted:
+            encrypted.append(version)
     keys = {version.key for version in own} - others
     found = [*own, *(marker for marker in markers if marker.key in keys)]
-    return sorted(found, key=lambda version: (version.key, version.version_id))
+    return sorted(found, key=_get_place), sorted(encrypted, key=_get_place)
+
+
+def _get_place(version: ObjectVersion) -> tuple[str, str]:
+    return version.key, version.version_id
 
 
 def delete_versions(stack: Stack, versions: Sequence[ObjectVersion]) -> None:
@@ -81,5 +97,18 @@ def _read_target(stack: Stack, version: ObjectVersion) -> ObjectVersion:
     except ClientError as error:
         if http_status(error) == 404:
             return version
+        if http_status(error) == 400 and _is_encrypted(stack, version):
+            return replace(version, is_encrypted=True)
         raise
     return ObjectVersion(version.key, version.version_id, target)
+
+
+def _is_encrypted(stack: Stack, version: ObjectVersion) -> bool:
+    """Why S3 refused the HEAD, which has no body to say it. Raises ClientError for another reason."""
+    try:
+        stack.s3.get_object(Bucket=stack.bucket, Key=version.key, VersionId=version.version_id)["Body"].close()
+    except ClientError as error:
+        if error_code(error) == "InvalidRequest":
+            return True
+        raise
+    return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -13,7 +13,7 @@ from image_ingest.ledger import Claim
 from image_ingest.target import Target
 from image_ingest_cli.aws.ledger import compute_lease_seconds
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.aws.versions import delete_versions, find_versions
+from image_ingest_cli.aws.versions import ObjectVersion, delete_versions, find_versions
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.superoffice import CALL_SECONDS
 from image_ingest_cli.terminal.console import print_json, print_note, print_table, print_text
@@ -22,6 +22,9 @@ from image_ingest_cli.terminal.progress import show_progress
 from image_ingest_cli.terminal.records import EntityArgument, IdArgument, describe_target, parse_target
 from image_ingest_cli.terminal.text import pluralize
 
+_ENCRYPTED = (
+    "is encrypted with its uploader's own key (SSE-C), so it is unknown whose it is. If it is this record's, delete it."
+)
 _LEASE = CALL_SECONDS + 30  # seconds that we may hold the target while SuperOffice deletes the picture
 
 
@@ -48,11 +51,13 @@ def remove(
     """
     deployed, target = Stack(stack), parse_target(entity, entity_id)
     with show_progress("Searching objects", None) as steps:
-        versions = find_versions(deployed, target, prefix, steps)
+        versions, encrypted = find_versions(deployed, target, prefix, steps)
     if not json:
         print_table(["key", "version"], [(version.key, version.version_id) for version in versions])
         found = pluralize(len(versions), "object version")
         print_text(f"To be removed: {found}, the picture in SuperOffice and the ledger item.")
+    for version in encrypted:
+        print_note(f"{version.key} (version {version.version_id}) {_ENCRYPTED}", "yellow")
     if dry_run:
         deleted = None
     else:
@@ -60,10 +65,15 @@ def remove(
         delete_versions(deployed, versions)
         deleted = _remove_picture(deployed, target, patience)
     if json:
-        keys = [{"key": version.key, "version_id": version.version_id} for version in versions]
-        print_json({"target": str(target), "versions": keys, "removed": not dry_run, "had_picture": deleted})
+        keys, unread = _describe_versions(versions), _describe_versions(encrypted)
+        removal = {"removed": not dry_run, "had_picture": deleted}
+        print_json({"target": str(target), "versions": keys, "unread_versions": unread, **removal})
     elif not dry_run:
         print_text("Removed." if deleted else "Removed. SuperOffice had no picture.")
+
+
+def _describe_versions(versions: Sequence[ObjectVersion]) -> list[dict[str, str]]:
+    return [{"key": version.key, "version_id": version.version_id} for version in versions]
 
 
 def _remove_picture(stack: Stack, target: Target, patience: float) -> bool:

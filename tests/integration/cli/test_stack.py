@@ -195,6 +195,19 @@ def test_a_removed_record_leaves_nothing_and_its_queued_uploads_are_ignored(sand
     assert sandbox.until("person#71", "stored")["key"] == "x/new.jpg"
 
 
+def test_a_removal_names_the_objects_that_it_cannot_read(sandbox: CliSandbox) -> None:
+    sandbox.put("s/readable.jpg", photo(), "person#75")
+    own_key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    encrypted = sandbox.client("s3").put_object(Bucket=sandbox.bucket, Key="s/own-key.jpg", Body=photo(), **own_key)
+    sandbox.until("person#75", "stored")
+    removed = sandbox.run("remove", "person", 75, "--prefix", "s/", "--yes", "--json")
+    assert [version["key"] for version in removed.data["versions"]] == ["s/readable.jpg"]
+    assert removed.data["unread_versions"] == [{"key": "s/own-key.jpg", "version_id": encrypted["VersionId"]}]
+    assert f"s/own-key.jpg (version {encrypted['VersionId']}) is encrypted with its uploader's own key" in removed.err
+    left = sandbox.client("s3").list_object_versions(Bucket=sandbox.bucket, Prefix="s/")
+    assert [version["Key"] for version in left["Versions"]] == ["s/own-key.jpg"]
+
+
 def test_a_removal_that_superoffice_refuses_can_be_repeated(sandbox: CliSandbox) -> None:
     sandbox.put("y/one.jpg", photo(), "person#73")
     sandbox.until("person#73", "stored")

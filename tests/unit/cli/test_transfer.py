@@ -75,8 +75,15 @@ def test_a_file_that_would_be_rejected_is_named_with_its_fault(tmp_path: Path, d
         check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=100)
 
 
-def _make_stack_with_versions(status: int) -> Stack:
-    """A bucket with two versions: a HEAD of the first one fails with this status, the second is person 7's."""
+def _make_stack_with_versions(status: int, code: str = "") -> Stack:
+    """A bucket with two versions: a HEAD of the first one fails with this status, the second is person 7's.
+
+    `code` is what a GET of the first one fails with.
+    """
+
+    def get_object(**_asked: str) -> None:
+        refused: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(refused, "GetObject")
 
     def head_object(VersionId: str, **_asked: str) -> dict[str, Any]:  # noqa: N803
         if VersionId == "1":
@@ -86,15 +93,17 @@ def _make_stack_with_versions(status: int) -> Stack:
 
     pages = [{"Versions": [{"Key": f"{number}.jpg", "VersionId": str(number)} for number in (1, 2)]}]
     paginator = SimpleNamespace(paginate=lambda **_asked: pages)
-    s3 = SimpleNamespace(head_object=head_object, get_paginator=lambda _name: paginator)
+    s3 = SimpleNamespace(head_object=head_object, get_object=get_object, get_paginator=lambda _name: paginator)
     return cast("Stack", SimpleNamespace(s3=s3, bucket="b", settings=SimpleNamespace(target_key_pattern=None)))
 
 
 def test_a_version_that_was_deleted_meanwhile_is_left_out() -> None:
-    found = find_versions(_make_stack_with_versions(404), Target("person", 7), "", Steps(None, None))
+    found, encrypted = find_versions(_make_stack_with_versions(404), Target("person", 7), "", Steps(None, None))
     assert found == [ObjectVersion("2.jpg", "2", Target("person", 7))]
+    assert encrypted == []
 
 
-def test_a_version_that_may_not_be_looked_at_is_not_taken_for_another_records() -> None:
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (400, "ExpiredToken")])
+def test_a_version_that_may_not_be_looked_at_is_not_taken_for_another_records(status: int, code: str) -> None:
     with pytest.raises(ClientError):
-        find_versions(_make_stack_with_versions(403), Target("person", 7), "", Steps(None, None))
+        find_versions(_make_stack_with_versions(status, code), Target("person", 7), "", Steps(None, None))
