@@ -1,4 +1,4 @@
-"""A decoder whose processes do not get ready, while the fork server does."""
+"""A decoder whose processes die while they get ready, and work if they need not."""
 
 from __future__ import annotations
 

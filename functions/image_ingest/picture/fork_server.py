@@ -3,8 +3,8 @@
 The fork server is a Python process of its own, started with an environment without secrets. It imports the decoder and
 nothing else of the function, so no credential and no secret was ever in its memory or in its children's.
 
-A child gets ready, then waits for its order. Before it looks at the source it takes its limits and installs the
-system-call filter. It answers through a socket and leaves by `os._exit`. It is never used again.
+A child gets ready, unless its order is there already, and takes the order. Before it looks at the source it takes its
+limits and installs the system-call filter. It answers through a socket, leaves by `os._exit`, and is never used again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import gc
 import importlib
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -46,7 +47,7 @@ class Decoder(Protocol):
         """Loads, once in the server, what every child needs."""
 
     def get_ready(self) -> None:
-        """Does in a child what is slow the first time, before its order comes."""
+        """Does in a child that waits for its order what is slow the first time."""
 
     def load(self, order: bytes) -> str:
         """Imports and opens what this order needs. The name of the source's format."""
@@ -105,7 +106,8 @@ def _child_main(decoder: Decoder, source_fd: int, answer_fd: int) -> NoReturn:
     try:
         _let_go_of_the_parent(source_fd, answer_fd)
         _write(PROCESS_ID.pack(os.getpid()))
-        decoder.get_ready()
+        if not _has_order():
+            decoder.get_ready()
         _write(READY)
         size, memory, cpu_seconds = ORDER.unpack(_receive(ORDER.size))
         order = _receive(size)
@@ -167,6 +169,11 @@ def _lower(what: int, limit: int) -> None:
     hard = resource.getrlimit(what)[1]
     soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(what, (soft, hard))
+
+
+def _has_order() -> bool:
+    """Whether the order came before the child did: what is slow the first time would then be slow twice."""
+    return bool(select.select([seccomp.ANSWER_FD], [], [], 0)[0])
 
 
 def _receive(size: int) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import select
 import signal
 import socket
 import sys
@@ -184,11 +183,6 @@ class _Child:
             (self._pid,) = PROCESS_ID.unpack(data)
         return self._pid
 
-    def has_ended(self) -> bool:
-        poll = select.poll()
-        poll.register(self.socket, 0)  # which still tells of a hang-up
-        return bool(poll.poll(0))
-
     def kill(self) -> int:
         """Its process id, or 0 if it never ran."""
         with self.socket:
@@ -242,9 +236,9 @@ class Isolation:
         """
         end = time.monotonic() + limits.wall_seconds
         self.file.flush()
-        child, answer = self._take_child(), None
+        child, answer = self._order(ORDER.pack(len(order), limits.memory, limits.cpu_seconds) + order), None
         try:
-            answer = self._answer(child.socket, order, limits, end)
+            answer = self._answer(child.socket, limits, end)
         except TimeoutError:
             raise ChildDied("stalled") from None
         finally:
@@ -254,20 +248,24 @@ class Isolation:
             raise ChildDied(_cause(status))
         return answer
 
-    def _take_child(self) -> _Child:
-        """The child, which runs. One that was killed while it waited is replaced, as that is not the source's fault."""
+    def _order(self, order: bytes) -> _Child:
+        """The child, which runs and has the order.
+
+        One that was killed while it waited is replaced, as that is not the source's fault.
+        """
         for _ in range(2):
             self.start()
             assert self._child
             try:
+                self._child.socket.sendall(order)  # at once, as a child that finds it need not get ready
                 self._child.read_pid()
-                if not self._child.has_ended():
-                    child, self._child = self._child, None
-                    return child
             except TimeoutError:
                 self._server.stop()
             except ConnectionError:
                 pass
+            else:
+                child, self._child = self._child, None
+                return child
             self.stop()
         raise ChildDied("no-process")
 
@@ -292,16 +290,11 @@ class Isolation:
                 raise
         return _Child(ours)
 
-    def _answer(self, child: socket.socket, order: bytes, limits: Limits, end: float) -> bytes | None:
+    def _answer(self, child: socket.socket, limits: Limits, end: float) -> bytes | None:
         """The whole answer, or None when the child ends without one. Raises TimeoutError, ChildDied `no-process`."""
+        _read_sign(child, len(READY), end)
+        self.is_confined = _read_sign(child, len(CONFINED), end) == CONFINED
         try:
-            if _read(child, len(READY), end) is None:
-                raise ChildDied("no-process")
-            child.sendall(ORDER.pack(len(order), limits.memory, limits.cpu_seconds) + order)
-            confined = _read(child, len(CONFINED), end)
-            if confined is None:
-                raise ChildDied("no-process")
-            self.is_confined = confined == CONFINED
             head = _read(child, LENGTH.size, end)
             if head is None or LENGTH.unpack(head)[0] > limits.memory:
                 return None
@@ -318,6 +311,14 @@ def _shared_file() -> BufferedRandom:
         return tempfile.TemporaryFile()
     except OSError:
         raise ChildDied("no-process") from None
+
+
+def _read_sign(child: socket.socket, size: int, end: float) -> bytes:
+    """What a child sends before it looks at the source. Raises TimeoutError, ChildDied `no-process`."""
+    with contextlib.suppress(ConnectionError):  # it left its order unread
+        if (sign := _read(child, size, end)) is not None:
+            return sign
+    raise ChildDied("no-process")
 
 
 def _read(peer: socket.socket, size: int, end: float) -> bytes | None:

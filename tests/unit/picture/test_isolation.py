@@ -201,15 +201,25 @@ def test_starting_a_child_waits_for_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("decoder", "source_format"),
-    [("no_such_decoder", "PNG"), ("unready", "PNG"), ("hostile", "NO_SUCH_FORMAT")],
+    [("no_such_decoder", "PNG"), ("hostile", "NO_SUCH_FORMAT")],
 )
-def test_a_process_that_does_not_get_ready_blames_no_source(decoder: str, source_format: str) -> None:
+def test_a_process_that_does_not_take_its_order_blames_no_source(decoder: str, source_format: str) -> None:
     server = ForkServer(f"tests.pictures.{decoder}")
     with closing(Isolation(server)) as isolation:
         isolation.file.write(b"source")
         with pytest.raises(ChildDied) as death:
             isolation.run(source_format.encode(), LIMITS)
     assert death.value.cause == "no-process"
+    server.stop()
+
+
+def test_a_child_that_died_before_its_order_came_is_replaced_by_one_that_finds_it() -> None:
+    server = ForkServer("tests.pictures.unready")
+    with closing(Isolation(server)) as isolation:
+        isolation.file.write(b"source")
+        isolation.start()
+        _await_end(Path(f"/proc/{isolation.pid}"))
+        assert isolation.run(b"PNG", LIMITS) == b"PNGsource"
     server.stop()
 
 
