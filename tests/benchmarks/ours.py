@@ -48,10 +48,11 @@ def late_milliseconds(source: bytes, box: int) -> float:
 
 
 def made(source: bytes, box: int) -> bytes:
-    """One picture, its child started ahead of the bytes."""
+    """One picture, its child started ahead of the bytes and warm when they are there."""
     with closing(Preparation()) as preparation:
         preparation.start()
         preparation.file.write(source)
+        time.sleep(_DOWNLOAD_SECONDS)
         return preparation.make_picture(PictureSettings(max_width=box, max_height=box), Deadline(120)).data
 
 
