@@ -59,7 +59,7 @@ def draw_portrait(tone: int, background: str, *, upright: bool, seed: int) -> Po
     image = _draw_background(background, size, chance)
     _draw_distraction(image, centre, upright=upright, chance=chance)
     _draw_person(image, (*centre, width / 2, height / 2), TONES[tone], chance)
-    image = _light(image, chance).filter(ImageFilter.BoxBlur(1.2))
+    image = _light(image, chance).filter(ImageFilter.GaussianBlur(1.2))
     image = ImageChops.add(image, _make_noise().crop((0, 0, *size)), 1, -128)
     x, y = centre
     face = (x - width // 2, y - height // 2, x + width // 2, y + height // 2)
@@ -86,7 +86,7 @@ def _draw_background(kind: str, size: tuple[int, int], chance: random.Random) ->
         return Image.composite(lower, upper, Image.linear_gradient("L").resize(size))
     image = Image.new("RGB", size, "#8a5a35" if kind == "wood" else "#9a9a98")
     blur = _TEXTURES[kind](ImageDraw.Draw(image), size, chance)
-    return image.filter(ImageFilter.BoxBlur(blur)) if blur else image
+    return image.filter(ImageFilter.GaussianBlur(blur)) if blur else image
 
 
 def _draw_leaves(draw: ImageDraw.ImageDraw, size: tuple[int, int], chance: random.Random) -> int:
