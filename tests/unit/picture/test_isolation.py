@@ -260,6 +260,14 @@ def test_a_fork_server_that_is_killed_before_it_forks_is_replaced() -> None:
     server.stop()
 
 
+def test_the_fork_server_waits_for_every_child_that_was_killed() -> None:
+    server, pid = _start_another()
+    assert run_isolated(server, "echo", "two") == b"two"
+    assert server.wait(0) == 0  # it has carried out what it was told before
+    assert Path(f"/proc/{pid}/task/{pid}/children").read_text() == ""
+    server.stop()
+
+
 def test_a_forked_worker_has_a_fork_server_of_its_own(hostile: ForkServer) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking among the threads of a test
