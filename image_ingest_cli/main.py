@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -32,22 +33,27 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            return _invoke_and_flush(super().invoke, ctx)
         except CommandError as error:
             _fail(str(error), error.status)
         except IngestError as failure:
             _fail(_describe_failure(failure))
         except (ClientError, BotoCoreError) as error:
             _fail(str(describe_aws_error(error)))
-        except BrokenPipeError:
-            sys.stderr.close()  # the program that read our output has ended
-            raise typer.Exit(1) from None
         except OSError as error:
             if error.filename is None:
-                raise
+                raise  # of a reader that has ended: Typer exits with 1
             _fail(f"{error.filename}: {error.strerror}.")
         except KeyboardInterrupt:
             _fail("Interrupted. Run the same command again to continue.")
+
+
+def _invoke_and_flush(invoke: Callable[[Any], Any], ctx: Any) -> Any:
+    """Python would flush only after the program, when a reader that has ended is an error that nobody can catch."""
+    try:
+        return invoke(ctx)
+    finally:
+        sys.stdout.flush()
 
 
 app = typer.Typer(

@@ -17,6 +17,7 @@ from sandbox.tools.commands import Unavailable
 from tests.support.aws_models import share_models
 
 share_models()
+os.environ.pop("PYTHONUNBUFFERED", None)  # the programs that tests start buffer their output, as a user's do
 gc.disable()  # until the tests are collected, which leaves no garbage
 
 _IGNORED_AFTER_FAILURE = "ignore::ResourceWarning"

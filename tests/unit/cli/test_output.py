@@ -142,11 +142,15 @@ def test_the_first_50_failures_are_shown_and_the_rest_counted(capsys: pytest.Cap
     assert "53 failed." in shown
 
 
-def test_a_program_that_stops_reading_ends_the_command_quietly_with_status_1() -> None:
+@pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("words", ["secret template basic", "upload --help", "--help", "--version"])
+def test_a_program_that_stops_reading_ends_the_command_quietly_with_status_1(
+    words: str, variables: dict[str, str]
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "image_ingest_cli", "secret", "template", "basic"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "image_ingest_cli", *words.split()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
     run = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (run.returncode, run.stderr) == (1, b"")

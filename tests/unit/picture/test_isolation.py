@@ -41,9 +41,7 @@ SOURCE = encoded(scene(), "PNG")
 @pytest.fixture(scope="module")
 def hostile() -> Iterator[ForkServer]:
     server = ForkServer("tests.pictures.hostile")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PYTHONUNBUFFERED", raising=False)  # the C library's output is buffered, as on Lambda
-        server.start()
+    server.start()
     yield server
     server.stop()
 
