@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -32,8 +31,9 @@ class _Commands(TyperGroup):
     """Reports a failure in one line instead of a traceback; an unexpected error keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        ctx.call_on_close(sys.stdout.flush)  # not after the program, where nobody could catch that the reader has ended
         try:
-            return _invoke_and_flush(super().invoke, ctx)
+            return super().invoke(ctx)
         except CommandError as error:
             _fail(str(error), error.status)
         except IngestError as failure:
@@ -46,14 +46,6 @@ class _Commands(TyperGroup):
             _fail(f"{error.filename}: {error.strerror}.")
         except KeyboardInterrupt:
             _fail("Interrupted. Run the same command again to continue.")
-
-
-def _invoke_and_flush(invoke: Callable[[Any], Any], ctx: Any) -> Any:
-    """Python would flush only after the program, when a reader that has ended is an error that nobody can catch."""
-    try:
-        return invoke(ctx)
-    finally:
-        sys.stdout.flush()
 
 
 app = typer.Typer(

@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """From here on garbage is collected, but never searched for among the modules and tests themselves."""
+    """From here on garbage is collected, but seldom, and never searched for among the modules and tests themselves."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()

@@ -8,7 +8,7 @@ from itertools import islice
 
 from botocore.exceptions import ClientError
 
-from image_ingest.aws import error_code, http_status
+from image_ingest.aws import http_status, is_encrypted
 from image_ingest.errors import Rejected
 from image_ingest.target import Target, find_target
 from image_ingest_cli.aws.stack import WORKERS, Stack
@@ -104,11 +104,11 @@ def _read_target(stack: Stack, version: ObjectVersion) -> ObjectVersion:
 
 
 def _is_encrypted(stack: Stack, version: ObjectVersion) -> bool:
-    """Why S3 refused the HEAD, which has no body to say it. Raises ClientError for another reason."""
+    """Whether this is why S3 refused the HEAD, whose response cannot say so. Raises ClientError for another reason."""
     try:
         stack.s3.get_object(Bucket=stack.bucket, Key=version.key, VersionId=version.version_id)["Body"].close()
     except ClientError as error:
-        if error_code(error) == "InvalidRequest":
+        if is_encrypted(error):
             return True
         raise
     return False

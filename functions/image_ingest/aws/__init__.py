@@ -1,7 +1,7 @@
 """The AWS services that the function uses, and what their errors mean."""
 
 from image_ingest.aws.dead_letters import DeadLetters
-from image_ingest.aws.errors import aws_call, error_code, http_status
+from image_ingest.aws.errors import aws_call, error_code, http_status, is_encrypted
 from image_ingest.aws.ingest_queue import IngestQueue, compute_back_off
 from image_ingest.aws.objects import ARCHIVED, Gone, Objects, StoredObject
 from image_ingest.aws.outcome_events import OutcomeEvents
@@ -20,5 +20,6 @@ __all__ = [
     "compute_back_off",
     "error_code",
     "http_status",
+    "is_encrypted",
     "limit_calls",
 ]

@@ -38,6 +38,11 @@ def http_status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def is_encrypted(error: ClientError) -> bool:
+    """Whether S3 refused to read an object because it is encrypted with the uploader's own key (SSE-C)."""
+    return error_code(error) == "InvalidRequest" and http_status(error) == 400
+
+
 def is_denial(code: str) -> bool:
     """Whether AWS's code means that a grant or a key policy is missing."""
     return code in _DENIED or code.startswith(("KMS.", "Kms", "NotAuthorized"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from botocore.exceptions import ClientError
 
 from image_ingest.aws.content_encoding import Readable, is_gzip, unpack
-from image_ingest.aws.errors import aws_call, error_code, http_status
+from image_ingest.aws.errors import aws_call, error_code, http_status, is_encrypted
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.upload import Upload
 
@@ -188,7 +188,7 @@ def _raise_cause(problem: Deferred) -> None:
         return
     if error_code(cause) == "InvalidObjectState":
         raise Rejected("object.archived", ARCHIVED) from problem
-    if error_code(cause) == "InvalidRequest" and http_status(cause) == 400:
+    if is_encrypted(cause):
         raise Rejected("object.encrypted", ENCRYPTED) from problem
     if error_code(cause) in {"NoSuchKey", "NoSuchVersion"}:
         raise Gone from problem

@@ -236,7 +236,7 @@ class Isolation:
         """
         end = time.monotonic() + limits.wall_seconds
         self.file.flush()
-        child, answer = self._order(ORDER.pack(len(order), limits.memory, limits.cpu_seconds) + order), None
+        child, answer = self._give_order(ORDER.pack(len(order), limits.memory, limits.cpu_seconds) + order), None
         try:
             answer = self._answer(child.socket, limits, end)
         except TimeoutError:
@@ -248,7 +248,7 @@ class Isolation:
             raise ChildDied(_cause(status))
         return answer
 
-    def _order(self, order: bytes) -> _Child:
+    def _give_order(self, order: bytes) -> _Child:
         """The child, which runs and has the order.
 
         One that was killed while it waited is replaced, as that is not the source's fault.
@@ -292,8 +292,8 @@ class Isolation:
 
     def _answer(self, child: socket.socket, limits: Limits, end: float) -> bytes | None:
         """The whole answer, or None when the child ends without one. Raises TimeoutError, ChildDied `no-process`."""
-        _read_sign(child, len(READY), end)
-        self.is_confined = _read_sign(child, len(CONFINED), end) == CONFINED
+        _read_report(child, len(READY), end)
+        self.is_confined = _read_report(child, len(CONFINED), end) == CONFINED
         try:
             head = _read(child, LENGTH.size, end)
             if head is None or LENGTH.unpack(head)[0] > limits.memory:
@@ -313,11 +313,11 @@ def _shared_file() -> BufferedRandom:
         raise ChildDied("no-process") from None
 
 
-def _read_sign(child: socket.socket, size: int, end: float) -> bytes:
-    """What a child sends before it looks at the source. Raises TimeoutError, ChildDied `no-process`."""
+def _read_report(child: socket.socket, size: int, end: float) -> bytes:
+    """What a child reports before it looks at the source. Raises TimeoutError, ChildDied `no-process`."""
     with contextlib.suppress(ConnectionError):  # it left its order unread
-        if (sign := _read(child, size, end)) is not None:
-            return sign
+        if (report := _read(child, size, end)) is not None:
+            return report
     raise ChildDied("no-process")
 
 

@@ -70,6 +70,13 @@ def _await_end(process: Path) -> None:
     assert not process.exists() or "zombie" in (process / "status").read_text()
 
 
+def _await_sleep(process: Path) -> None:
+    until = time.monotonic() + 10
+    while "(sleeping)" not in (process / "status").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def _start_another() -> tuple[ForkServer, int]:
     """A fork server that has made one child, and its process id."""
     before = _children()
@@ -211,14 +218,29 @@ def test_a_process_that_does_not_take_its_order_blames_no_source(decoder: str, s
     server.stop()
 
 
-def test_a_child_that_died_before_its_order_came_is_replaced_by_one_that_finds_it() -> None:
+@pytest.fixture
+def unready() -> Iterator[Isolation]:
+    """Its child gets ready."""
     server = ForkServer("tests.pictures.unready")
     with closing(Isolation(server)) as isolation:
         isolation.file.write(b"source")
         isolation.start()
-        _await_end(Path(f"/proc/{isolation.pid}"))
-        assert isolation.run(b"PNG", LIMITS) == b"PNGsource"
+        _await_sleep(Path(f"/proc/{isolation.pid}"))
+        yield isolation
     server.stop()
+
+
+def test_a_process_that_does_not_get_ready_blames_no_source(unready: Isolation) -> None:
+    with pytest.raises(ChildDied) as death:
+        unready.run(b"PNG", LIMITS)
+    assert death.value.cause == "no-process"
+
+
+def test_a_child_that_died_before_its_order_came_is_replaced_by_one_that_finds_it(unready: Isolation) -> None:
+    assert unready.pid
+    os.kill(unready.pid, signal.SIGKILL)
+    _await_end(Path(f"/proc/{unready.pid}"))
+    assert unready.run(b"PNG", LIMITS) == b"PNGsource"
 
 
 def test_a_child_that_was_killed_while_it_waited_is_replaced(hostile: ForkServer) -> None:
