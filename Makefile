@@ -54,9 +54,9 @@ fuzz:  ## mutated pictures for MINUTES (5), looking for one that does harm
 	$(INSTALL) tests
 	$(BIN)/python -m tests.pictures.fuzz --minutes $(or $(MINUTES),5)
 
-mutants:  ## a random sample of code changes, and those that no test notices; repeat one with SEED, choose the size with COUNT
+mutants:  ## a random sample of code changes, and those that no test notices; SEED, COUNT; RETRY=report tries those again
 	$(INSTALL) tests chromium webapi
-	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
+	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(RETRY),--retry $(RETRY))
 
 bench:  ## cold start, throughput, cost and pictures; writes the tables in docs
 	$(INSTALL) tests benchmarks sam lambda

@@ -1,5 +1,6 @@
 """`make mutants`: a random sample of mutants, and those that no test noticed, as diffs.
 
+What an earlier run printed can be tried again (RETRY), after tests were written for it.
 Exit status 0 where every survivor is listed in survivors.toml with its reason, 1 otherwise.
 """
 
@@ -9,6 +10,7 @@ import argparse
 import multiprocessing
 import os
 import random
+import re
 import sys
 import tempfile
 import time
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from tests import ROOT
 from tests.mutants.coverage_map import SOURCES, CoverageMap, load_map, make_map
-from tests.mutants.mutations import Mutant, find_mutants
+from tests.mutants.mutations import Mutant, find_mutants, read_key
 from tests.mutants.survivors import is_accepted
 from tests.mutants.trial import Copy, End, load_packages
 
@@ -30,9 +32,12 @@ _MAP = ROOT / "build" / "mutants"
 def main() -> int:
     """Runs the sample that the command line asks for."""
     options = _parse_options()
-    seed = options.seed if options.seed is not None else random.randrange(10_000)
-    print(f"seed {seed}, {options.count} mutants", flush=True)
-    sample = choose(seed, options.count, options.only)
+    if options.retry:
+        sample = find_again(options.retry.read_text())
+    else:
+        seed = options.seed if options.seed is not None else random.randrange(10_000)
+        print(f"seed {seed}, {options.count} mutants", flush=True)
+        sample = choose(seed, options.count, options.only)
     if options.tests:
         jobs = [Job(mutant, options.tests) for mutant in sample]
     else:
@@ -74,10 +79,27 @@ def choose(seed: int, count: int, only: str = "") -> list[Mutant]:
     return random.Random(seed).sample(mutants, min(count, len(mutants)))
 
 
+def find_again(report: str) -> list[Mutant]:
+    """The mutants whose diffs an earlier run printed, wherever their lines are now.
+
+    Says which are gone, as the code has changed, and which have a reason since.
+    """
+    printed = {read_key(diff) for diff in re.findall(r"^--- .+(?:\n.+)+", report, re.MULTILINE)}
+    paths = sorted({path for path, _, _ in printed if (ROOT / path).exists()})
+    found = {mutant.key(ROOT): mutant for path in paths for mutant in find_mutants(ROOT, path)}
+    known = [found[key] for key in sorted(printed & found.keys())]
+    unlisted = [mutant for mutant in known if not is_accepted(mutant)]
+    for path, before, _ in sorted(printed - found.keys()):
+        print(f"gone                 {path}: {before}", flush=True)
+    print(f"{len(printed)} mutants, {len(known) - len(unlisted)} are listed with a reason", flush=True)
+    return unlisted
+
+
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--seed", type=int, help="repeats an earlier sample")
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--retry", type=Path, metavar="REPORT", help="instead of a sample, what this report shows")
     parser.add_argument("--only", default="", help="part of the path of the files to change")
     parser.add_argument("--keep-map", action="store_true", help="use what the last run learned about coverage")
     parser.add_argument("--tests", nargs="+", help="run these instead of the tests that cover a mutant")

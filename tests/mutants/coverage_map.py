@@ -23,8 +23,8 @@ TESTS = ("tests/unit", "tests/integration", "tests/simulation")
 _PICTURE = "functions/image_ingest/picture/"
 _OF_THE_PROCESS = ("decoder", "fork_server", "isolation", "preloading", "preparation", "seccomp")
 _PROCESS_TESTS = ("test_isolation", "test_seccomp", "test_attacks", "test_picture", "test_corpus")
-_FORMAT_TESTS = ("test_looks", "test_picture", "test_corpus", "test_fuzz")
-_PICTURE_TESTS = ("test_shrinking", *_FORMAT_TESTS, "test_attention", "test_memory")
+_FORMAT_TESTS = ("test_looks", "test_picture", "test_corpus", "test_fuzz", "test_memory")
+_PICTURE_TESTS = ("test_shrinking", *_FORMAT_TESTS, "test_attention")
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,15 @@ class Mutant:
 
     def key(self, root: Path) -> tuple[str, str, str]:
         """The file, the changed lines before and after: the same wherever these lines move within the file."""
-        changed = self.diff(root).splitlines()[2:]
-        before = [text[1:].strip() for text in changed if text.startswith("-")]
-        after = [text[1:].strip() for text in changed if text.startswith("+")]
-        return self.path, "\n".join(before), "\n".join(after)
+        return read_key(self.diff(root))
+
+
+def read_key(diff: str) -> tuple[str, str, str]:
+    """The key of the mutant that this diff shows."""
+    head, _, *changed = diff.splitlines()
+    before = [text[1:].strip() for text in changed if text.startswith("-")]
+    after = [text[1:].strip() for text in changed if text.startswith("+")]
+    return head.removeprefix("--- "), "\n".join(before), "\n".join(after)
 
 
 def find_mutants(root: Path, path: str) -> list[Mutant]:

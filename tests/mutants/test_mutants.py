@@ -13,6 +13,7 @@ from tests import ROOT
 from tests.mutants.__main__ import choose
 from tests.mutants.coverage_map import CoverageMap
 from tests.mutants.mutations import Mutant, find_mutants
+from tests.mutants.survivors import is_accepted
 from tests.mutants.trial import Copy
 
 
@@ -39,6 +40,21 @@ def test_what_no_test_notices_is_shown_as_a_diff() -> None:
     assert ended.returncode == 1
     assert "+++ functions/image_ingest/ledger/order.py" in ended.stdout
     assert "1 survived" in ended.stdout
+
+
+def test_what_a_run_has_shown_is_tried_again(tmp_path: Path) -> None:
+    mutants = choose(seed=7, count=2, only="image_ingest/target")
+    (listed,) = filter(is_accepted, find_mutants(ROOT, "functions/image_ingest/ledger/order.py"))
+    gone = "--- functions/image_ingest/target.py\n+++ functions/image_ingest/target.py\n@@ -1 +1 @@\n-old = 1\n+old = 2"
+    report = tmp_path / "report"
+    report.write_text(
+        "\n\n".join(["seed 7", *(mutant.diff(ROOT) for mutant in (*mutants, listed)), gone, "4 survived"])
+    )
+    ended = run_mutants("--retry", str(report), "--tests", "tests/unit/test_target.py")
+    assert "gone                 functions/image_ingest/target.py: old = 1" in ended.stdout
+    assert "4 mutants, 1 are listed with a reason" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("2 killed"), ended.stdout
+    assert ended.returncode == 0
 
 
 def test_tests_that_fail_anyway_prove_nothing(tmp_path: Path) -> None:
