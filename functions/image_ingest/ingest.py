@@ -143,7 +143,7 @@ class Ingest:
         check_readable(obj, self._settings)
         with closing(self._prepare()) as preparation:
             if claim.stored is None or not self._settings.skip_unchanged:
-                preparation.start()
+                preparation.start(settings)
             sha256 = self._objects.copy(obj, preparation.file, find_size_limit(self._settings))
             attempt.measures.source_bytes = obj.size
             unchanged = self._find_unchanged(claim.stored, sha256, settings)

@@ -29,7 +29,7 @@ def milliseconds(source: bytes, box: int) -> float:
     settings = PictureSettings(max_width=box, max_height=box)
     began = time.perf_counter()
     with closing(Preparation()) as preparation:
-        preparation.start()
+        preparation.start(settings)
         started = time.perf_counter()
         preparation.file.write(source)
         preparation.file.flush()
@@ -49,11 +49,12 @@ def late_milliseconds(source: bytes, box: int) -> float:
 
 def made(source: bytes, box: int) -> bytes:
     """One picture, its child started ahead of the bytes and warm when they are there."""
+    settings = PictureSettings(max_width=box, max_height=box)
     with closing(Preparation()) as preparation:
-        preparation.start()
+        preparation.start(settings)
         preparation.file.write(source)
         time.sleep(_DOWNLOAD_SECONDS)
-        return preparation.make_picture(PictureSettings(max_width=box, max_height=box), Deadline(120)).data
+        return preparation.make_picture(settings, Deadline(120)).data
 
 
 def peak(source: bytes, box: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,16 @@ def test_what_runs_at_import_is_tried_with_the_tests_around_it() -> None:
     assert set(covering.covering(connection, 55)) == {story, responses}
     worker = CoverageMap({f"{function}/worker.py": {60: [story]}, timing: {23: []}}, seconds)
     assert worker.covering(timing, 23) == [story]
+
+
+def test_every_listed_survivor_is_a_change_of_todays_code() -> None:
+    """A reason for a line that is gone would excuse nothing, or one day the wrong change."""
+    listed = tomllib.loads((ROOT / "tests/mutants/survivors.toml").read_text())["survivor"]
+    keys = {path: {mutant.key(ROOT) for mutant in find_mutants(ROOT, path)} for path in {e["file"] for e in listed}}
+    changes = {(path, before, after) for path, found in keys.items() for _, before, after in found}
+    lines = {(path, before) for path, before, _ in changes}
+    for entry in listed:
+        if "after" in entry:
+            assert (entry["file"], entry["before"], entry["after"]) in changes, entry
+        else:
+            assert (entry["file"], entry["before"]) in lines, entry

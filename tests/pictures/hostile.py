@@ -29,8 +29,8 @@ def start() -> None:
     decoder.start()
 
 
-def get_ready() -> None:
-    decoder.get_ready()
+def get_ready(touched: int) -> None:
+    decoder.get_ready(touched)
 
 
 def load(order: bytes) -> str:

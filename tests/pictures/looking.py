@@ -13,7 +13,7 @@ def start() -> None:
     pass
 
 
-def get_ready() -> None:
+def get_ready(_touched: int) -> None:
     pass
 
 

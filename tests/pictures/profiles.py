@@ -7,6 +7,7 @@ import struct
 D50 = (0.9642, 1.0, 0.8249)
 # Colorants adapted to D50, as the profiles in the wild have them.
 DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+SRGB = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410))
 ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
 
 
@@ -14,6 +15,15 @@ def rgb_profile(colorants: tuple[tuple[float, float, float], ...] = DISPLAY_P3, 
     """A matrix profile for RGB."""
     tags = {f"{name}XYZ": _xyz(colorant) for name, colorant in zip("rgb", colorants, strict=True)}
     return _profile(b"RGB ", b"XYZ ", tags | {f"{name}TRC": _gamma(gamma) for name in "rgb"})
+
+
+def srgb_profile(steps: int = 1024) -> bytes:
+    """sRGB as many cameras and programs state it: with a table for its curve."""
+    levels = [level / (steps - 1) for level in range(steps)]
+    light = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
+    curve = b"curv\0\0\0\0" + struct.pack(f">I{steps}H", steps, *(round(65_535 * value) for value in light))
+    tags = {f"{name}XYZ": _xyz(colorant) for name, colorant in zip("rgb", SRGB, strict=True)}
+    return _profile(b"RGB ", b"XYZ ", tags | {f"{name}TRC": curve for name in "rgb"})
 
 
 def grey_profile(gamma: float = 1.8) -> bytes:

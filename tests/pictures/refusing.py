@@ -18,7 +18,7 @@ def start() -> None:
     decoder.start()
 
 
-def get_ready() -> None:
+def get_ready(_touched: int) -> None:
     """Nothing: what the decoder does here only saves time later."""
 
 

@@ -15,7 +15,7 @@ def start() -> None:
     pass
 
 
-def get_ready() -> None:
+def get_ready(_touched: int) -> None:
     if os.getpid() != _SERVER:
         select.select([seccomp.ANSWER_FD], [], [])
         os.abort()

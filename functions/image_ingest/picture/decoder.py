@@ -8,21 +8,20 @@ from mmap import mmap
 
 from image_ingest.errors import Rejected
 from image_ingest.picture import pipeline
+from image_ingest.picture.memory import MOST_TOUCHED_BYTES
 from image_ingest.picture.preloading import preload
 from image_ingest.settings import PictureSettings
-
-_PHOTO_BYTES = 8 * 2**20  # what a photo takes on its way to 512 pixels, and most of what it takes to 1024
 
 
 def start() -> None:
     """Makes a picture of its own, so that everything which that loads is loaded."""
-    bytes(_PHOTO_BYTES)  # untouched; glibc learns from its release to keep as much of what is released later
+    bytes(MOST_TOUCHED_BYTES)  # untouched; glibc learns from its release to keep as much of what is released later
     pipeline.warm_up()
 
 
-def get_ready() -> None:
-    """Touches the memory that a picture takes, as the first time is slow, and makes a picture of its own."""
-    bytearray(_PHOTO_BYTES)
+def get_ready(touched: int) -> None:
+    """Touches that many bytes of memory, as the first time is slow, and makes a picture of its own."""
+    bytearray(touched)
     pipeline.warm_up()
 
 

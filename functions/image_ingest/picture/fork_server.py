@@ -29,7 +29,9 @@ from image_ingest.picture import seccomp
 SERVER_FD = 3
 OUT_OF_MEMORY = 87  # a child's exit status for a MemoryError
 FORK, WAIT, FORGET, LOAD = b"F", b"W", b"R", b"L"
-REQUEST = struct.Struct("!cQ")  # FORK with two descriptors, WAIT and FORGET a process id, LOAD the bytes of an order
+REQUEST = struct.Struct(
+    "!cQ"
+)  # FORK bytes to touch and two descriptors; WAIT, FORGET a process id; LOAD an order's bytes
 STATUS = struct.Struct("!q")  # the reply to WAIT, as of `os.waitpid`; no other request has a reply
 PROCESS_ID = struct.Struct("!Q")  # a child writes it first; if FORK fails, its socket is closed instead
 ORDER = struct.Struct("!QQQ")  # bytes of the order, bytes of memory, seconds of computing
@@ -46,8 +48,8 @@ class Decoder(Protocol):
     def start(self) -> None:
         """Loads, once in the server, what every child needs."""
 
-    def get_ready(self) -> None:
-        """Does in a child that waits for its order what is slow the first time."""
+    def get_ready(self, touched: int) -> None:
+        """Does in a child that waits for its order what is slow the first time. Its work will touch so many bytes."""
 
     def load(self, order: bytes) -> str:
         """Imports and opens what this order needs. The name of the source's format."""
@@ -70,7 +72,7 @@ def serve(name: str) -> NoReturn:
         (command, number), descriptors = request
         if command == FORK:
             with contextlib.suppress(OSError):  # closed descriptors tell the parent
-                children.add(_fork(decoder, descriptors))
+                children.add(_fork(decoder, number, descriptors))
         elif command == LOAD:
             decoder.load(parent.recv(number, socket.MSG_WAITALL))
         else:
@@ -91,23 +93,23 @@ def _receive_request(parent: socket.socket) -> tuple[tuple[bytes, int], list[int
     return (REQUEST.unpack(data), descriptors) if len(data) == REQUEST.size else None
 
 
-def _fork(decoder: Decoder, descriptors: list[int]) -> int:
+def _fork(decoder: Decoder, touched: int, descriptors: list[int]) -> int:
     try:
         pid = os.fork()
         if pid == 0:
-            _child_main(decoder, *descriptors)
+            _child_main(decoder, touched, *descriptors)
         return pid
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _child_main(decoder: Decoder, source_fd: int, answer_fd: int) -> NoReturn:
+def _child_main(decoder: Decoder, touched: int, source_fd: int, answer_fd: int) -> NoReturn:
     try:
         _let_go_of_the_parent(source_fd, answer_fd)
         _write(PROCESS_ID.pack(os.getpid()))
         if not _has_order():
-            decoder.get_ready()
+            decoder.get_ready(touched)
         _write(READY)
         size, memory, cpu_seconds = ORDER.unpack(_receive(ORDER.size))
         order = _receive(size)

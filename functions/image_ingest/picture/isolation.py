@@ -81,11 +81,14 @@ class ForkServer:
         with self._lock:
             self._disconnect()
 
-    def fork(self, source_fd: int, answer_fd: int) -> None:
-        """Requests a child, which writes its process id to `answer_fd`. Raises ChildDied `no-process`."""
+    def fork(self, source_fd: int, answer_fd: int, touched: int) -> None:
+        """Requests a child, which writes its process id to `answer_fd`. Raises ChildDied `no-process`.
+
+        Unless its order comes first, it touches so many bytes of memory.
+        """
         for _ in range(2):  # a server that was killed is replaced once
             with self._lock, contextlib.suppress(OSError):
-                socket.send_fds(self._connect(), [REQUEST.pack(FORK, 0)], [source_fd, answer_fd])
+                socket.send_fds(self._connect(), [REQUEST.pack(FORK, touched)], [source_fd, answer_fd])
                 return
             self.stop()
         raise ChildDied("no-process")
@@ -213,10 +216,13 @@ class Isolation:
         """The process id of the child that waits for its work."""
         return self._child.read_pid() if self._child else None
 
-    def start(self) -> None:
-        """Requests the child, if it is not requested yet, and does not wait for it. Raises ChildDied `no-process`."""
+    def start(self, touched: int = 0) -> None:
+        """Requests the child, if it is not requested yet, and does not wait for it. Raises ChildDied `no-process`.
+
+        `touched` foresees how many bytes its work will touch.
+        """
         if self._child is None:
-            self._child = self._new_child()
+            self._child = self._new_child(touched)
 
     def stop(self) -> None:
         """Ends the child, if it is started."""
@@ -277,14 +283,14 @@ class Isolation:
         self._server.forget(pid)
         return 0
 
-    def _new_child(self) -> _Child:
+    def _new_child(self, touched: int) -> _Child:
         try:
             ours, its = socket.socketpair()
         except OSError:
             raise ChildDied("no-process") from None
         with its:
             try:
-                self._server.fork(self.file.fileno(), its.fileno())
+                self._server.fork(self.file.fileno(), its.fileno(), touched)
             except ChildDied:
                 ours.close()
                 raise

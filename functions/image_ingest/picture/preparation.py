@@ -18,7 +18,7 @@ from image_ingest.deadline import Deadline
 from image_ingest.errors import CATALOGUE, Deferred, IngestError, Rejected
 from image_ingest.picture.formats import FORMATS, HEAD_BYTES, identify_format
 from image_ingest.picture.isolation import ChildDied, ForkServer, Isolation, Limits
-from image_ingest.picture.memory import leave_memory
+from image_ingest.picture.memory import foresee_touched, leave_memory
 from image_ingest.picture.picture import Picture
 from image_ingest.settings import PictureSettings
 
@@ -67,10 +67,10 @@ class Preparation:
         """Ends the process and releases the file."""
         self._isolation.close()
 
-    def start(self) -> None:
+    def start(self, settings: PictureSettings) -> None:
         """Starts the process, which warms up while the bytes arrive. Raises Deferred `worker.failed`."""
         with _translate_child_failure():
-            self._isolation.start()
+            self._isolation.start(foresee_touched(settings.max_width, settings.max_height))
 
     @property
     def is_confined(self) -> bool | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,10 @@ from PIL import Image
 from image_ingest.aws import StoredObject
 from image_ingest.checks import check_readable
 from image_ingest.errors import Rejected
-from image_ingest.picture import identify_format
+from image_ingest.picture import Preparation, identify_format
 from image_ingest.picture.formats import import_decoder, open_image
 from image_ingest.picture.limits import estimate_memory
-from image_ingest.settings import Settings
+from image_ingest.settings import PictureSettings, Settings
 from tests import ROOT
 from tests.pictures.makers import encoded
 from tests.pictures.scene import heic
@@ -148,3 +151,22 @@ def test_a_source_that_memory_cannot_hold_is_refused_whatever_the_setting(
     with pytest.raises(Rejected, match=names) as refusal:
         check_readable(obj, settings)
     assert refusal.value.code == "object.too-large"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what a process has touched is read from Linux")
+def test_a_process_that_is_started_ahead_touches_what_its_picture_will_take() -> None:
+    small, usual, large, huge = (_measure_touched(*box) for box in ((130, 180), (512, 512), (1024, 1024), (4096, 4096)))
+    assert usual - small == pytest.approx(5.5 * MIB, abs=MIB)
+    assert large - small == pytest.approx(15.5 * MIB, abs=MIB)
+    assert huge - small == pytest.approx(15.5 * MIB, abs=MIB)
+
+
+def _measure_touched(width: int, height: int) -> int:
+    """Bytes of its own that a process has which waits for a photo to be made that large."""
+    with closing(Preparation()) as preparation:
+        preparation.start(PictureSettings(max_width=width, max_height=height))
+        process = Path(f"/proc/{preparation._isolation.pid}")
+        while process.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "S":
+            time.sleep(0.01)
+        rollup = process.joinpath("smaps_rollup").read_text()
+        return sum(int(size) for size in re.findall(r"^Private_\w+: +(\d+) kB", rollup, re.MULTILINE)) * 1024

@@ -21,7 +21,7 @@ from image_ingest.settings import Fit, PictureSettings
 from tests import ROOT
 from tests.pictures.checks import check_fields, fields_of, jpeg_markers, opened, prepared
 from tests.pictures.makers import HOW_STORED, encoded, exif, many_scans, plain_tiff, segment, tiff, with_segments
-from tests.pictures.profiles import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
+from tests.pictures.profiles import ADOBE_RGB, SRGB, cmyk_profile, grey_profile, rgb_profile, srgb_profile
 from tests.pictures.scene import FIELDS, heic, noise, scene, see_through
 from tests.pictures.sound import SOUND
 
@@ -111,6 +111,25 @@ def test_colours_are_converted_to_srgb(encoder: str, colorants: tuple[tuple[floa
     result = opened(prepared(encoded(source, encoder, icc_profile=profile, **options)))
     assert max(ImageStat.Stat(ImageChops.difference(result, expected)).mean) < 4
     assert max(ImageStat.Stat(ImageChops.difference(source, expected)).mean) > 6, "the profile would make no difference"
+
+
+@pytest.mark.parametrize("steps", [64, 1024])
+def test_an_srgb_profile_changes_no_pixel(steps: int) -> None:
+    """Browsers take the profiles of this name for what they are called; a conversion moves some levels by one."""
+    levels = (level for y in range(256) for x in range(256) for level in (x, y, (7 * x + 13 * y) % 256))
+    source, profile = Image.frombytes("RGB", (256, 256), bytes(levels)), srgb_profile(steps)
+    converted = ImageCms.profileToProfile(
+        source, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+    )
+    assert converted != source, "the profile would make no difference"
+    source.putalpha(Image.linear_gradient("L"))  # stored as it is, in a PNG
+    assert prepared(encoded(source, "PNG", icc_profile=profile)) == prepared(encoded(source, "PNG"))
+
+
+@pytest.mark.parametrize(("gamma", "grey"), [(2.2, 24), (2.4, 18), (1.8, 40)])
+def test_a_profile_with_the_primaries_of_srgb_and_another_curve_is_applied(gamma: float, grey: int) -> None:
+    source = encoded(Image.new("RGB", (60, 60), (30, 30, 30)), "PNG", icc_profile=rgb_profile(SRGB, gamma))
+    assert abs(opened(prepared(source)).convert("L").getpixel((30, 30)) - grey) <= 1  # type: ignore[operator]
 
 
 def test_a_profile_whose_last_segment_has_one_byte_is_whole() -> None:
@@ -382,7 +401,7 @@ def test_a_process_started_ahead_makes_the_same_picture(encoder: str) -> None:
         from tests.pictures.makers import encoded
         source = encoded(scene(), "{encoder}")
         with closing(Preparation()) as preparation:
-            preparation.start()
+            preparation.start(PictureSettings())
             preparation.file.write(source)
             ahead = preparation.make_picture(PictureSettings(), Deadline(20))
         assert ahead == prepare(source, PictureSettings(), Deadline(20))

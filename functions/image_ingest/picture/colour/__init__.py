@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from image_ingest.picture.colour.cicp import Cicp, build_cicp_profile, is_high_dynamic_range, map_tones
 from image_ingest.picture.colour.icc import MAX_PROFILE_BYTES
@@ -78,16 +78,33 @@ def _apply_transform(image: Image.Image, transform: ImageCms.ImageCmsTransform) 
 def _load_transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform, str] | None:
     """From the profile to sRGB, relative colorimetric with black-point compensation, and the mode that it takes.
 
-    None if the profile is broken, too large or for another colour space.
+    None if the profile is sRGB itself, broken, too large or for another colour space.
     """
     if len(profile) > MAX_PROFILE_BYTES:
         return None
     try:
         opened = ImageCms.ImageCmsProfile(BytesIO(profile))
         mode = _SPACES[opened.profile.xcolor_space]
-        return _build_transform(opened, mode), mode
+        transform = _build_transform(opened, mode)
+        return None if mode == "RGB" and _changes_nothing(transform) else (transform, mode)
     except _BROKEN:
         return None
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether it is from sRGB: the profiles in use under that name change no colour by more than a step of 255."""
+    samples = _sample_colours()
+    converted = ImageCms.applyTransform(samples, transform)
+    assert converted is not None
+    return all(most <= 1 for _, most in cast("Any", ImageChops.difference(samples, converted).getextrema()))
+
+
+@lru_cache(maxsize=1)
+def _sample_colours() -> Image.Image:
+    """Every 15th step of red, green and blue."""
+    steps = range(0, 256, 15)
+    colours = bytes(level for red in steps for green in steps for blue in steps for level in (red, green, blue))
+    return Image.frombytes("RGB", (len(steps) ** 2, len(steps)), colours)
 
 
 @lru_cache(maxsize=1)
