@@ -38,7 +38,7 @@ def build_worker(
 ) -> Worker:
     """A worker with real clients. Raises WrongArchitecture, and InvalidSettings, which names every problem."""
     check_architecture()
-    session = boto3.session.Session()
+    session = boto3.session.Session(region_name=environment.get("AWS_REGION"))
     settings = _read_settings(environment, session)
     config = Config(
         connect_timeout=timing.aws_connect,

@@ -46,7 +46,11 @@ _LOCAL_PROBLEMS: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = 
         "This shell has no complete AWS credentials.",
         "Set AWS_PROFILE, or sign in as you do for the AWS CLI.",
     ),
-    ((NoRegionError,), "This shell has no AWS region.", "Set AWS_REGION, for example AWS_REGION=eu-north-1."),
+    (
+        (NoRegionError,),
+        "This shell has no AWS region.",
+        "Set it, for example: export AWS_DEFAULT_REGION=eu-north-1",  # the name that `sam deploy` knows too
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -39,7 +40,7 @@ class Stack:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._session = boto3.session.Session()
+        self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)  # boto3 ignores it
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 

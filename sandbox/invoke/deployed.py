@@ -60,7 +60,7 @@ def _check_session(session: boto3.session.Session) -> str:
     if session.get_credentials() is None:
         raise InvokeFailed("There are no AWS credentials. Set AWS_PROFILE, or run: aws configure")
     if session.region_name is None:
-        raise InvokeFailed("There is no AWS region. Set AWS_REGION to the region of the stack.")
+        raise InvokeFailed("There is no AWS region. Set AWS_DEFAULT_REGION to the region of the stack.")
     return session.region_name
 
 

@@ -149,7 +149,7 @@ def test_wrong_variables_are_one_line(
     [
         ({}, "There are no AWS credentials. Set AWS_PROFILE, or run: aws configure"),
         ({"AWS_PROFILE": "typo"}, "The config profile (typo) could not be found"),
-        (CREDENTIALS, "There is no AWS region. Set AWS_REGION to the region of the stack."),
+        (CREDENTIALS, "There is no AWS region. Set AWS_DEFAULT_REGION to the region of the stack."),
         (
             {**CREDENTIALS, "AWS_REGION": "eu-north-1", "DOCKER_HOST": "unix:///none.sock"},
             "`sam local invoke` needs a container engine such as Docker, and none answers. ",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 
 import pytest
@@ -37,6 +38,13 @@ def test_a_missing_region_alone_is_named(nothing_set: pytest.MonkeyPatch) -> Non
     nothing_set.setenv("AWS_SECRET_ACCESS_KEY", "b")
     with pytest.raises(InvalidSettings, match=r"^Invalid settings: AWS_REGION is required\.$"):
         build_worker(VALID)
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_a_region_is_taken_from_either_name(nothing_set: pytest.MonkeyPatch, name: str) -> None:
+    for variable, value in (("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), (name, "eu-north-1")):
+        nothing_set.setenv(variable, value)
+    build_worker(VALID | os.environ)
 
 
 def test_missing_credentials_alone_are_named(nothing_set: pytest.MonkeyPatch) -> None:

@@ -76,3 +76,7 @@ def test_without_a_region_sam_says_so_in_one_sentence(
     done = deploy(tmp_path, environment, "")
     assert done.returncode == 1
     assert "Please provide a region" in done.stderr
+    (row,) = re.findall("^.*Unable to resolve a region.*$", (ROOT / "docs/deploying.md").read_text(), re.MULTILINE)
+    remedies = dict(re.findall(r"export (\w+)=([\w-]+)", row))
+    assert remedies
+    assert "Please provide a region" not in deploy(tmp_path, environment | remedies, "n\n").stderr

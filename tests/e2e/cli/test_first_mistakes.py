@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from sandbox.aws import EmbeddedAws
 from sandbox.short_waits import deploy_with_short_waits
@@ -82,17 +84,24 @@ def test_deploying_again_after_a_removal_starts_empty_and_works(aws: EmbeddedAws
     second.until("person#7", "stored")
 
 
-def run_without_region(aws: EmbeddedAws, command: list[str]) -> subprocess.CompletedProcess[str]:
+def run_without_region(
+    aws: EmbeddedAws, command: list[str], remedy: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     mine: Mapping[str, str] = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     theirs = {name: value for name, value in aws.environment().items() if name != "AWS_DEFAULT_REGION"}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "PYTHONPATH": f"{ROOT}/functions:{ROOT}"}
     return subprocess.run(
-        command, cwd=ROOT, env={**mine, **theirs, **nowhere}, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**mine, **theirs, **nowhere, **remedy}, capture_output=True, text=True, check=False
     )
 
 
 def test_without_a_region_the_command_line_says_so_in_one_sentence(aws: EmbeddedAws) -> None:
-    done = run_without_region(aws, [sys.executable, "-m", "image_ingest_cli", "status"])
+    command = [sys.executable, "-m", "image_ingest_cli", "status"]
+    done = run_without_region(aws, command)
     assert done.returncode == 1
-    assert done.stderr.startswith("This shell has no AWS region. Set AWS_REGION")
+    assert done.stderr.startswith("This shell has no AWS region.")
     assert len(done.stderr.splitlines()) == 1
+    remedies = dict(re.findall(r"export (\w+)=([\w-]+)", done.stderr))
+    assert remedies
+    for remedy in (remedies, {"AWS_REGION": "eu-north-1"}):
+        assert "region" not in run_without_region(aws, command, remedy).stderr

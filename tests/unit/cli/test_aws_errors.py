@@ -49,7 +49,7 @@ def _give_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_region_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     _give_credentials(monkeypatch)
-    assert "no AWS region. Set AWS_REGION" in _fail()
+    assert "no AWS region. Set it, for example: export AWS_DEFAULT_REGION=eu-north-1" in _fail()
 
 
 def test_an_unreachable_endpoint_is_named() -> None:
