@@ -11,7 +11,7 @@ from tests.pictures.oracle import Oracle
 from tests.pictures.scene import Sample
 from tests.support.browser import chromium
 
-LARGEST = 8_000_000  # bytes that are sent to the browser
+NOT_SENT = {"jpeg-metadata-flood", "bmp-one-by-one", "heic-long-part"}  # the browser takes half a minute to get each
 UNEXPLAINED = ("shown but refused", "size", "colour")
 EXPLAINED = {
     "png-exif-at-the-end": "the orientation is applied, as PNG allows it there; Chromium reads it before the pixels",
@@ -37,11 +37,8 @@ def oracle() -> Iterator[Oracle]:
         yield Oracle(browser.new_page())
 
 
-@pytest.mark.parametrize("sample", CORPUS, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("sample", [each for each in CORPUS if each.name not in NOT_SENT], ids=lambda each: each.name)
 def test_a_picture_looks_as_chromium_shows_it(sample: Sample, oracle: Oracle) -> None:
-    data = sample.make()
-    if len(data) > LARGEST:
-        return  # hostile, and not sent to the browser
-    comparison = oracle.compare(sample.name, data)
+    comparison = oracle.compare(sample.name, sample.make())
     differs = comparison.cause in UNEXPLAINED
     assert differs == (sample.name in EXPLAINED), f"{comparison.cause}: {comparison.detail}"
