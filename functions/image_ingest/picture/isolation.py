@@ -277,11 +277,12 @@ class Isolation:
 
     def _end(self, child: _Child, *, answered: bool) -> int:
         """Ends the child. How it ended by itself, where it gave no answer."""
-        pid = child.kill()
-        if not answered:
-            return self._server.wait(pid)
-        self._server.forget(pid)
-        return 0
+        pid, status = child.kill(), 0
+        if answered:
+            self._server.forget(pid)
+        else:
+            status = self._server.wait(pid)
+        return status
 
     def _new_child(self, touched: int) -> _Child:
         try:
