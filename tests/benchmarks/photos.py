@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests import ROOT
 from tests.pictures.makers import encoded, exif
-from tests.pictures.profiles import rgb_profile
+from tests.pictures.profiles import DISPLAY_P3, curved_profile
 
 np: Any = importlib.import_module("numpy")
 
@@ -23,10 +23,15 @@ _GRAIN = 5.0
 
 def photo_file(megapixels: int, *, progressive: bool = False) -> Path:
     """A JPEG of quality 93, made once and kept under build/."""
-    path = FOLDER / f"photo-{megapixels}{'-progressive' if progressive else ''}.jpg"
+    path = FOLDER / f"p3-{megapixels}{'-progressive' if progressive else ''}.jpg"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        options = {"quality": 93, "icc_profile": rgb_profile(), "exif": exif(6), "progressive": progressive}
+        options = {
+            "quality": 93,
+            "icc_profile": curved_profile(DISPLAY_P3),
+            "exif": exif(6),
+            "progressive": progressive,
+        }
         path.write_bytes(encoded(photo(*SIZES[megapixels]), "JPEG", **options))
     return path
 

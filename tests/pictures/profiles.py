@@ -17,12 +17,12 @@ def rgb_profile(colorants: tuple[tuple[float, float, float], ...] = DISPLAY_P3, 
     return _profile(b"RGB ", b"XYZ ", tags | {f"{name}TRC": _gamma(gamma) for name in "rgb"})
 
 
-def srgb_profile(steps: int = 1024) -> bytes:
-    """sRGB as many cameras and programs state it: with a table for its curve."""
+def curved_profile(colorants: tuple[tuple[float, float, float], ...] = SRGB, steps: int = 1024) -> bytes:
+    """sRGB or Display P3 as many cameras and programs state it: with a table for its curve."""
     levels = [level / (steps - 1) for level in range(steps)]
     light = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
     curve = b"curv\0\0\0\0" + struct.pack(f">I{steps}H", steps, *(round(65_535 * value) for value in light))
-    tags = {f"{name}XYZ": _xyz(colorant) for name, colorant in zip("rgb", SRGB, strict=True)}
+    tags = {f"{name}XYZ": _xyz(colorant) for name, colorant in zip("rgb", colorants, strict=True)}
     return _profile(b"RGB ", b"XYZ ", tags | {f"{name}TRC": curve for name in "rgb"})
 
 

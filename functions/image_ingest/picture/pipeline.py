@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 from image_ingest.errors import Rejected
 from image_ingest.picture.attention import move_crop
 from image_ingest.picture.colour import convert_to_srgb, find_colours
+from image_ingest.picture.colour.cicp import DISPLAY_P3, build_cicp_profile
 from image_ingest.picture.encoding import encode_jpeg, encode_png, reduce_to_palette
 from image_ingest.picture.formats import Source, open_image
 from image_ingest.picture.geometry import (
@@ -69,8 +70,8 @@ class _Decoded:
 
 def warm_up() -> None:
     """Converts a picture of its own, so that children find loaded what every conversion loads once."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     buffer = BytesIO()
+    profile = build_cicp_profile(DISPLAY_P3)
     Image.new("RGB", (16, 16)).save(buffer, "JPEG", icc_profile=profile, exif=_EXIF)
     settings = PictureSettings()
     _encode(*shrink_source(buffer.getvalue(), "JPEG", settings, 2**30), settings.jpeg_quality, "JPEG")

@@ -15,7 +15,7 @@ from PIL import Image
 from image_ingest.picture.colour.deep import convert_deep, find_white, is_deep
 from image_ingest.picture.geometry import Plan, choose_factors
 
-_SAMPLED = 512  # pixels of the longer side
+_SAMPLED = 256  # pixels of the longer side
 _FLAT = 0.2  # the share of one shade, which photos do not reach
 _STRIP_PIXELS = 1 << 19
 _REACH = 4  # pixels of the result that LANCZOS looks at on either side, and one for rounding

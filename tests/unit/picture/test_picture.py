@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFile, ImageFont, ImageStat
@@ -17,11 +17,20 @@ from PIL.JpegImagePlugin import JpegImageFile
 from image_ingest.deadline import Deadline
 from image_ingest.errors import Deferred, Rejected
 from image_ingest.picture import prepare
+from image_ingest.picture.colour.transforms import load_transform
 from image_ingest.settings import Fit, PictureSettings
 from tests import ROOT
 from tests.pictures.checks import check_fields, fields_of, jpeg_markers, opened, prepared
 from tests.pictures.makers import HOW_STORED, encoded, exif, many_scans, plain_tiff, segment, tiff, with_segments
-from tests.pictures.profiles import ADOBE_RGB, SRGB, cmyk_profile, grey_profile, rgb_profile, srgb_profile
+from tests.pictures.profiles import (
+    ADOBE_RGB,
+    DISPLAY_P3,
+    SRGB,
+    cmyk_profile,
+    curved_profile,
+    grey_profile,
+    rgb_profile,
+)
 from tests.pictures.scene import FIELDS, heic, noise, scene, see_through
 from tests.pictures.sound import SOUND
 
@@ -103,32 +112,58 @@ def test_colours_are_converted_to_srgb(encoder: str, colorants: tuple[tuple[floa
     source = Image.merge(
         "RGB", [Image.linear_gradient("L"), Image.linear_gradient("L").rotate(90), Image.new("L", (256, 256), 90)]
     )
-    expected = ImageCms.profileToProfile(
-        source, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-    )
-    assert expected is not None
+    expected = _convert(source, profile)
     options = {"lossless": True} if encoder == "WEBP" else {"quality": 95} if encoder == "JPEG" else {}
     result = opened(prepared(encoded(source, encoder, icc_profile=profile, **options)))
     assert max(ImageStat.Stat(ImageChops.difference(result, expected)).mean) < 4
     assert max(ImageStat.Stat(ImageChops.difference(source, expected)).mean) > 6, "the profile would make no difference"
 
 
+def _every_colour() -> Image.Image:
+    """Without the first pixel, so that it is stored in a PNG."""
+    levels = (level for y in range(256) for x in range(256) for level in (x, y, (7 * x + 13 * y) % 256))
+    image = Image.frombytes("RGB", (256, 256), bytes(levels)).convert("RGBA")
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    return image
+
+
+def _convert(image: Image.Image, profile: bytes) -> Image.Image:
+    opened = ImageCms.ImageCmsProfile(BytesIO(profile))
+    converted = ImageCms.profileToProfile(image, opened, ImageCms.createProfile("sRGB"))
+    assert converted is not None
+    return converted
+
+
 @pytest.mark.parametrize("steps", [64, 1024])
 def test_an_srgb_profile_changes_no_pixel(steps: int) -> None:
     """Browsers take the profiles of this name for what they are called; a conversion moves some levels by one."""
-    levels = (level for y in range(256) for x in range(256) for level in (x, y, (7 * x + 13 * y) % 256))
-    source, profile = Image.frombytes("RGB", (256, 256), bytes(levels)), srgb_profile(steps)
-    converted = ImageCms.profileToProfile(
-        source, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-    )
-    assert converted != source, "the profile would make no difference"
-    source.putalpha(Image.linear_gradient("L"))  # stored as it is, in a PNG
+    source, profile = _every_colour(), curved_profile(steps=steps)
+    assert _convert(source.convert("RGB"), profile) != source.convert("RGB"), "the profile would make no difference"
     assert prepared(encoded(source, "PNG", icc_profile=profile)) == prepared(encoded(source, "PNG"))
 
 
+@pytest.mark.parametrize("steps", [64, 1024])
+def test_display_p3_is_converted_as_its_own_profile_states(steps: int) -> None:
+    source, profile = _every_colour(), curved_profile(DISPLAY_P3, steps)
+    expected = _convert(source.convert("RGB"), profile)
+    result = opened(prepared(encoded(source, "PNG", icc_profile=profile))).convert("RGB")
+    assert all(most <= 1 for _, most in cast("Any", ImageChops.difference(result, expected).getextrema()))
+
+
+def test_profiles_of_display_p3_share_the_transform_that_is_there_already() -> None:
+    one, other, another = (
+        load_transform(profile)
+        for profile in (curved_profile(DISPLAY_P3), curved_profile(DISPLAY_P3, 64), rgb_profile(DISPLAY_P3, 2.2))
+    )
+    assert one == other != another
+
+
+@pytest.mark.parametrize("colorants", [SRGB, DISPLAY_P3])
 @pytest.mark.parametrize(("gamma", "grey"), [(2.2, 24), (2.4, 18), (1.8, 40)])
-def test_a_profile_with_the_primaries_of_srgb_and_another_curve_is_applied(gamma: float, grey: int) -> None:
-    source = encoded(Image.new("RGB", (60, 60), (30, 30, 30)), "PNG", icc_profile=rgb_profile(SRGB, gamma))
+def test_a_profile_with_known_primaries_and_another_curve_is_applied(
+    colorants: tuple[tuple[float, float, float], ...], gamma: float, grey: int
+) -> None:
+    source = encoded(Image.new("RGB", (60, 60), (30, 30, 30)), "PNG", icc_profile=rgb_profile(colorants, gamma))
     assert abs(opened(prepared(source)).convert("L").getpixel((30, 30)) - grey) <= 1  # type: ignore[operator]
 
 

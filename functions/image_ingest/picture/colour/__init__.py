@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageCms
 
 from image_ingest.picture.colour.cicp import Cicp, build_cicp_profile, is_high_dynamic_range, map_tones
-from image_ingest.picture.colour.icc import MAX_PROFILE_BYTES
-
-_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
-_BROKEN = (ImageCms.PyCMSError, OSError, ValueError, KeyError)
-_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
-
+from image_ingest.picture.colour.transforms import BROKEN, build_lab_transform, load_transform
 
 Colours = bytes | Cicp | None  # an ICC profile, or numbers; None for sRGB
 
@@ -40,7 +33,7 @@ def convert_to_srgb(image: Image.Image, colours: Colours) -> Image.Image:
         opaque.putalpha(alpha)
         return opaque
     if image.mode == "LAB":
-        return _apply_transform(image, _build_lab_transform())
+        return _apply_transform(image, build_lab_transform())
     if isinstance(colours, tuple):
         return map_tones(image.convert("RGB"), colours)
     return _apply_profile(image, colours) or _assume_srgb(image)
@@ -52,7 +45,7 @@ def _assume_srgb(image: Image.Image) -> Image.Image:
 
 def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     """The picture in sRGB, or None if the profile does not fit it."""
-    known = _load_transform(profile) if profile else None
+    known = load_transform(profile) if profile else None
     if known is None:
         return None
     transform, mode = known
@@ -60,7 +53,7 @@ def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image | N
         return None
     try:
         result = _apply_transform(image if image.mode == mode else image.convert(mode), transform)
-    except _BROKEN:
+    except BROKEN:
         return None
     return result.convert("L") if image.mode == "L" else result
 
@@ -72,52 +65,3 @@ def _apply_transform(image: Image.Image, transform: ImageCms.ImageCmsTransform) 
     result = ImageCms.applyTransform(image, transform)
     assert result is not None
     return result
-
-
-@lru_cache(maxsize=8)
-def _load_transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform, str] | None:
-    """From the profile to sRGB, relative colorimetric with black-point compensation, and the mode that it takes.
-
-    None if the profile is sRGB itself, broken, too large or for another colour space.
-    """
-    if len(profile) > MAX_PROFILE_BYTES:
-        return None
-    try:
-        opened = ImageCms.ImageCmsProfile(BytesIO(profile))
-        mode = _SPACES[opened.profile.xcolor_space]
-        transform = _build_transform(opened, mode)
-        return None if mode == "RGB" and _changes_nothing(transform) else (transform, mode)
-    except _BROKEN:
-        return None
-
-
-def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether it is from sRGB: the profiles in use under that name change no colour by more than a step of 255."""
-    samples = _sample_colours()
-    converted = ImageCms.applyTransform(samples, transform)
-    assert converted is not None
-    return all(most <= 1 for _, most in cast("Any", ImageChops.difference(samples, converted).getextrema()))
-
-
-@lru_cache(maxsize=1)
-def _sample_colours() -> Image.Image:
-    """Every 15th step of red, green and blue."""
-    steps = range(0, 256, 15)
-    colours = bytes(level for red in steps for green in steps for blue in steps for level in (red, green, blue))
-    return Image.frombytes("RGB", (len(steps) ** 2, len(steps)), colours)
-
-
-@lru_cache(maxsize=1)
-def _build_lab_transform() -> ImageCms.ImageCmsTransform:
-    return _build_transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB")
-
-
-def _build_transform(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
-    return ImageCms.buildTransform(
-        profile, _create_srgb(), mode, "RGB", renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC, flags=_FLAGS
-    )
-
-
-@lru_cache(maxsize=1)
-def _create_srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
