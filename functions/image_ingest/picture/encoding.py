@@ -48,9 +48,9 @@ def _count_edges(image: Image.Image, first: int) -> tuple[int, ...]:
         return (0, 0)
     whole = (0, 0, 2 * size[0], 2 * size[1])
     corners = part.resize(size, Image.Resampling.NEAREST, whole).convert("YCbCr")
-    differences = ImageChops.difference(corners, part.reduce(2, whole).convert("YCbCr")).split()[1:]
+    differences = ImageChops.difference(corners, part.reduce(2, whole).convert("YCbCr")).histogram()
     share = image.width * image.height / (part.width * part.height)
-    return tuple(round(share * sum(band.histogram()[_EDGE:])) for band in differences)
+    return tuple(round(share * sum(differences[256 * band + _EDGE : 256 * (band + 1)])) for band in (1, 2))
 
 
 def _take_bands(image: Image.Image, first: int) -> Image.Image:

@@ -51,7 +51,7 @@ def _prepare_display_p3() -> tuple[Image.Image, ImageCms.ImageCmsTransform]:
 
 
 def _convert_samples(profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """The samples in sRGB. Not worth the tables that make a transform of a whole picture quick."""
+    """The samples in sRGB, without the tables that make a whole picture's conversion quick: they take longer."""
     transform = _build_transform(profile, "RGB", _FLAGS | ImageCms.Flags.NOOPTIMIZE)
     converted = ImageCms.applyTransform(_sample_colours(), transform)
     assert converted is not None
