@@ -77,6 +77,12 @@ def _four_masks(masks: tuple[int, ...], bits: int) -> bytes:
     return bmp(SIZE, bits, pack_rows(_clear(), masks, bits), compression=6, masks=masks)
 
 
+def _stated_alpha(version: int, mask: int = 0xFF000000) -> bytes:
+    """32 bits in the usual order, and a mask for alpha that no compression requires."""
+    pixels = pack_rows(_clear(), _A8R8G8B8, 32)
+    return bmp(SIZE, 32, pixels, version=version, compression=0, masks=(*_A8R8G8B8[:3], mask))
+
+
 def _deep_alpha(version: int, alpha: int, compression: int = 0) -> bytes:
     """32 bits whose fourth byte is `alpha` everywhere. Compression 3 says that it is alpha."""
     image = _small().copy()
@@ -228,16 +234,22 @@ def _least_webp() -> bytes:
     return b"RIFF" + struct.pack("<I", 20) + b"WEBPVP8L" + struct.pack("<I", len(body)) + body
 
 
-def _animated_png(*, default_is_shown: bool) -> bytes:
-    """One frame, in front of it a picture for programs that know no animations."""
+def _animated_png(*, default_is_shown: bool = False, frames: int = 1, repetitions: int = 0, empty: int = 0) -> bytes:
+    """One frame, in front of it a picture for programs that know no animations, and `empty` frames without data.
+
+    With an impossible number of frames or repetitions, the scene is in the picture in front, as it is what counts.
+    """
     whole, rows = header(*SIZE, 8, 2), _small().tobytes()
     frame = zlib.compress(b"".join(b"\0" + rows[at : at + 3 * SIZE[0]] for at in range(0, len(rows), 3 * SIZE[0])))
     grey = zlib.compress((b"\0" + b"\x80" * 3 * SIZE[0]) * SIZE[1])
-    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, *SIZE, 0, 0, 1, 1, 0, 0))
-    start = whole + chunk(b"acTL", struct.pack(">II", 1, 0))
+    if not (0 < frames < 2**31 and repetitions < 2**31):
+        frame, grey = grey, frame
+    controls = [chunk(b"fcTL", struct.pack(">IIIIIHHBB", i, *SIZE, 0, 0, 1, 1, 0, 0)) for i in range(empty + 1)]
+    start = whole + chunk(b"acTL", struct.pack(">II", frames, repetitions))
     if default_is_shown:
-        return start + control + chunk(b"IDAT", frame) + chunk(b"IEND")
-    return start + chunk(b"IDAT", grey) + control + chunk(b"fdAT", bytes((0, 0, 0, 1)) + frame) + chunk(b"IEND")
+        return start + controls[0] + chunk(b"IDAT", frame) + chunk(b"IEND")
+    data = chunk(b"fdAT", struct.pack(">I", empty + 1) + frame)
+    return start + chunk(b"IDAT", grey) + b"".join(controls) + data + chunk(b"IEND")
 
 
 def _colours_by_number(primaries: int, transfer: int) -> bytes:
@@ -327,6 +339,9 @@ LAYOUTS: tuple[Sample, ...] = (
     stored("bmp-555", lambda: bmp(SIZE, 16, pack_rows(_small(), _X1R5G5B5, 16)), tolerance=4),
     stored("bmp-555-top-down", lambda: _top_down(16, _X1R5G5B5, 0), tolerance=10),
     stored("bmp-444-top-down", lambda: _top_down(16, _X4R4G4B4, 3), tolerance=10),
+    *(clear(f"bmp-alpha-stated-{version}", partial(_stated_alpha, version)) for version in (108, 124)),
+    clear("bmp-alpha-stated-oddly", partial(_stated_alpha, 124, 0x80000000)),
+    stored("bmp-alpha-stated-too-early", partial(_stated_alpha, 56)),
     clear("bmp-4444-four-masks", lambda: _four_masks(_A4R4G4B4, 16)),
     clear("bmp-8888-four-masks", lambda: _four_masks(_A8R8G8B8, 32)),
     stored("bmp-os2-short", lambda: _indexed_bmp(8, version=16), PNG),
@@ -348,7 +363,12 @@ LAYOUTS: tuple[Sample, ...] = (
     odd("webp-tiny", _tiny_webp, JPEG),
     odd("webp-28-bytes", _least_webp, PNG),
     stored("png-animation", lambda: _animated_png(default_is_shown=True)),
-    stored("png-animation-behind-a-picture", lambda: _animated_png(default_is_shown=False)),
+    stored("png-animation-behind-a-picture", _animated_png),
+    stored("png-animation-of-many", lambda: _animated_png(frames=2**31 - 1, repetitions=2**31 - 1)),
+    stored("png-animation-of-none", lambda: _animated_png(frames=0)),
+    stored("png-animation-of-too-many", lambda: _animated_png(frames=2**31)),
+    stored("png-animation-too-often", lambda: _animated_png(repetitions=2**31)),
+    stored("png-animation-with-empty-frames", lambda: _animated_png(frames=3, empty=2)),
     odd("png-pq", lambda: _colours_by_number(9, 16), JPEG),
     odd("png-hlg", lambda: _colours_by_number(9, 18), JPEG),
     odd("png-p3", lambda: _colours_by_number(12, 13), JPEG),

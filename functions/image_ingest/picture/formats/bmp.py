@@ -148,9 +148,15 @@ def _read_header(source: memoryview) -> _Header:
 
 
 def _read_masks(source: memoryview, version: int, bits: int, compression: int) -> _Masks:
-    """Only a file that states its masks has alpha: without them the fourth byte means nothing, whatever the version."""
+    """Only a file that states a mask for alpha has it: without one the fourth byte means nothing, whatever the version.
+
+    From version 4 on the mask may be stated beside the usual colours; then any mask means the fourth byte, as Chromium
+    has it.
+    """
     if compression not in (_MASKS, _MASKS_WITH_ALPHA):
-        return _DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
+        masks = _DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
+        has_alpha = bits == 32 and version >= 108 and any(source[66:70])
+        return (*masks[:3], 0xFF000000) if has_alpha else masks
     red, green, blue = struct.unpack_from("<III", source, 54)
     has_alpha = version >= 56 or compression == _MASKS_WITH_ALPHA
     (alpha,) = struct.unpack_from("<I", source, 66) if has_alpha else (0,)

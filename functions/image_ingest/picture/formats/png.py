@@ -104,16 +104,26 @@ def _split(source: Source) -> _Chunks:
             and _is_sound(source, start, end)
         ):
             chunks.others[kind] = bytes(body)
-    if any(chunks.others.get(b"acTL", b"")[:4]) and not animated:
+    if _states_animation(chunks.others.get(b"acTL", b"")) and not animated:
         chunks.pixels = _take_first_frame(chunks.animation, source[16:24]) or chunks.pixels
     return chunks
 
 
+def _states_animation(body: bytes) -> bool:
+    """Whether the numbers of frames and of repetitions are possible."""
+    frames, repetitions = struct.unpack(">II", body) if len(body) == 8 else (0, 0)
+    return bool(0 < frames < 2**31 and repetitions < 2**31)
+
+
 def _take_first_frame(animation: list[tuple[bytes, memoryview]], size: bytes) -> list[memoryview]:
-    """Of an animation without the default image, which browsers then do not show; nothing if it leaves pixels free."""
-    if not animation or animation[0][0] != b"fcTL" or bytes(animation[0][1][4:20]) != size + bytes(8):
+    """Of an animation without the default image, which browsers then do not show; nothing if it leaves pixels free.
+
+    A frame without data is none.
+    """
+    start = next((at for at, (kind, _) in enumerate(animation) if kind == b"fdAT"), 0)
+    if start == 0 or bytes(animation[start - 1][1][4:20]) != size + bytes(8):
         return []
-    return [body[4:] for _, body in takewhile(lambda chunk: chunk[0] == b"fdAT", animation[1:])]
+    return [body[4:] for _, body in takewhile(lambda chunk: chunk[0] == b"fdAT", animation[start:])]
 
 
 def _walk(source: Source) -> Iterator[tuple[bytes, int, int]]:
