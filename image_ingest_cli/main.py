@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
 from image_ingest import __version__
-from image_ingest.errors import CATALOGUE, IngestError
-from image_ingest_cli.aws.errors import describe_aws_error
+from image_ingest.errors import IngestError
+from image_ingest_cli.aws.errors import describe_aws_error, describe_failure
 from image_ingest_cli.commands.backfill import backfill
 from image_ingest_cli.commands.doctor import doctor
 from image_ingest_cli.commands.explain import explain
@@ -97,7 +97,5 @@ def _fail(message: str, status: int = 1) -> None:
 
 
 def _describe_failure(failure: IngestError) -> str:
-    """The cause in this shell's AWS credentials, if there is one; else the catalogue's advice."""
-    if isinstance(failure.__cause__, BotoCoreError):
-        return str(describe_aws_error(failure.__cause__))
-    return f"{failure.message} {CATALOGUE[failure.code].advice} ({failure.code})"
+    problem = describe_failure(failure)
+    return f"{problem} ({failure.code})" if problem.message == failure.message else str(problem)

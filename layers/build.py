@@ -82,7 +82,7 @@ def runtime_python() -> str:
     raise BuildFailed(
         f"There is no Python {RUNTIME} with pip, which Lambda runs and which compiles its bytecode"
         f"{', and uv could not install one' if uv else ''}. Install it, for example with "
-        f"`uv python install {RUNTIME} --default`, `pyenv install {RUNTIME}` or `apt-get install python{RUNTIME}-venv`."
+        f"`uv python install {RUNTIME} --default` or `pyenv install {RUNTIME}`."
     )
 
 

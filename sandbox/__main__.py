@@ -46,7 +46,8 @@ def _run(auth: str) -> None:
                 f"\nOpen {page.url} in a browser.\n\n"
                 f"The stack {stack.name} is running. Paste the lines above into another shell, then for example\n"
                 '  aws s3 cp photo.jpg "s3://$UploadBucketName/" --metadata entity-type=person,entity-id=1\n'
-                "Ctrl-C ends it and removes everything.",
+                "Ctrl-C ends it and removes everything. Then, in the other shell:\n"
+                f"  unset {' '.join(aws.environment())}",
                 file=sys.stderr,
                 flush=True,
             )

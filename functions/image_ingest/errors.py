@@ -40,7 +40,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "target.missing": _reject(
         "Neither the object's metadata nor its key names a record.",
-        "Upload it again with the metadata entity-type and entity-id, or set TARGET_KEY_PATTERN.",
+        "Upload it again with the metadata entity-type and entity-id, or deploy with a TargetKeyPattern.",
     ),
     "target.unknown-entity-type": _reject(
         "The entity type is not person, project, contact or product.",
@@ -52,7 +52,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "object.too-large": _reject(
         "The object is larger than IMAGE_MAX_SOURCE_BYTES, or too large for the function's memory.",
-        "Upload a smaller file, or raise what the message names (the limit or the function's memory) and replay.",
+        "Upload a smaller file, or deploy with a larger ImageMaxSourceBytes or MemorySize, as the message says.",
     ),
     "object.empty": _reject(
         "The object is empty.",
@@ -60,7 +60,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "object.archived": _reject(
         "The object is in an archive storage class and cannot be read.",
-        "Restore it in S3 and replay, or upload it again.",
+        "Restore it in S3, or upload it again.",
     ),
     "object.encrypted": _reject(
         "The object is encrypted with the uploader's own key (SSE-C), which this function does not have.",
@@ -76,7 +76,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "image.too-many-pixels": _reject(
         "The picture has too many pixels, frames or scans, or decoding it would need too much memory.",
-        "Upload a smaller version, or raise IMAGE_MAX_SOURCE_PIXELS or the function's memory and replay.",
+        "Upload a smaller version, or deploy with a larger ImageMaxSourcePixels or MemorySize, as the message says.",
     ),
     "superoffice.bad-request": _reject(
         "SuperOffice refused the request.",
@@ -88,7 +88,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "superoffice.forbidden": _reject(
         "The credential lacks permission to change this record.",
-        "Give the credential's SuperOffice user permission, then replay.",
+        "Give the credential's SuperOffice user permission.",
     ),
     "worker.crashed": _reject(
         "This upload crashed the worker several times.",
@@ -100,11 +100,11 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "superoffice.rate-limited": _defer(
         "SuperOffice asks for fewer calls.",
-        "Wait. If it persists, lower SUPEROFFICE_CALLS_PER_SECOND.",
+        "It ends by itself. If it persists, deploy with a lower SuperOfficeCallsPerSecond.",
     ),
     "superoffice.unavailable": _defer(
         "SuperOffice does not respond, or is temporarily unavailable.",
-        "Wait. If it persists, check SuperOffice's status page and the network between the function and SuperOffice.",
+        "If it persists, check SuperOffice's status page and the network between the function and SuperOffice.",
     ),
     "superoffice.unexpected-answer": _defer(
         "The response is not a SuperOffice response.",
@@ -116,15 +116,15 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "credentials.invalid": _defer(
         "The secret is missing or malformed, or the login service refuses it.",
-        "Correct the secret. Waiting uploads resume automatically.",
+        "Correct the secret: image-ingest secret put.",
     ),
     "target.busy": _defer(
         "Another worker is changing the picture of the same record.",
-        "No action is needed. The upload is retried automatically.",
+        "It ends by itself; the upload needs no change.",
     ),
     "aws.unavailable": _defer(
         "An AWS service does not respond, or limits the number of requests.",
-        "Wait. If it persists, check the AWS Health Dashboard.",
+        "If it persists, check the AWS Health Dashboard and, for a function in a VPC, its route to this service.",
     ),
     "aws.denied": _defer(
         "AWS denies the function access: a grant or a key policy is missing.",
@@ -132,11 +132,11 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "worker.out-of-time": _defer(
         "The invocation ran out of time.",
-        "No action is needed. The upload is retried. If it persists, give the function more memory or time.",
+        "If it persists, deploy with more memory (MemorySize), which also gives the function more of a processor.",
     ),
     "worker.failed": _defer(
         "An error in the function itself.",
-        "Report it with this upload's log entry. Replay after an update.",
+        "Report it with this upload's log entry, and update when it is mended.",
     ),
 }
 

@@ -183,7 +183,7 @@ class _Reader:
                 if name not in ENTITY_TYPES or name in found or not all(1 <= size <= _MOST_PIXELS for size in sizes):
                     raise ValueError(
                         f"must name {', '.join(ENTITY_TYPES)} at most once each, with a width and a height from 1 to "
-                        f"{_MOST_PIXELS}, such as person=600x600 product=130x180"
+                        f"{_MOST_PIXELS}, such as person=600x600,product=130x180"
                     )
                 found[cast("EntityType", name)] = sizes
             return found

@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 
 from image_ingest.aws import error_code
+from image_ingest.errors import CATALOGUE, IngestError
 
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _UNKNOWN_CREDENTIALS = frozenset(
@@ -29,6 +30,14 @@ _UNKNOWN_CREDENTIALS = frozenset(
         "AuthFailure",
     }
 )
+
+OWN_PERMISSION = (
+    "If a permission is missing, add it to your own AWS user or role (docs/operating.md, "
+    '"Permissions of the command line").'
+)
+_SIGN_IN = "Set AWS_PROFILE, or sign in as you do for the AWS CLI."
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_LEFT_BY_A_SANDBOX = ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
 
 _LOCAL_PROBLEMS: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = (
     (
@@ -44,7 +53,7 @@ _LOCAL_PROBLEMS: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = 
     (
         (NoCredentialsError, PartialCredentialsError),
         "This shell has no complete AWS credentials.",
-        "Set AWS_PROFILE, or sign in as you do for the AWS CLI.",
+        _SIGN_IN,
     ),
     (
         (NoRegionError,),
@@ -77,27 +86,46 @@ def describe_aws_error(error: ClientError | BotoCoreError) -> AwsProblem:
         )
     for kinds, message, advice in _LOCAL_PROBLEMS:
         if isinstance(error, kinds):
-            return AwsProblem(message, advice.format(profile_option=_format_profile_option()))
+            unset = _advise_unset() if advice == _SIGN_IN else ""
+            return AwsProblem(message, advice.format(profile_option=_format_profile_option()) + unset)
+    if set_here := [name for name in _LEFT_BY_A_SANDBOX if os.environ.get(name)]:
+        advice = f"This shell sets {' and '.join(set_here)}, as a sandbox asks for: unset {' '.join(set_here)}"
+        return AwsProblem(f"{str(error).rstrip('.')}.", advice)
     return AwsProblem(f"{str(error).rstrip('.')}.", "Check the AWS region and the network of this shell.")
+
+
+def describe_failure(failure: IngestError) -> AwsProblem:
+    """What AWS refused to this command line is for the person at this shell; all else is as the catalogue has it."""
+    cause = failure.__cause__
+    if failure.code in ("aws.denied", "aws.unavailable") and isinstance(cause, ClientError | BotoCoreError):
+        return describe_aws_error(cause)
+    return AwsProblem(failure.message, CATALOGUE[failure.code].advice)
 
 
 def _describe_refusal(error: ClientError) -> AwsProblem:
     code = error_code(error)
     if code in _EXPIRED:
         return AwsProblem(
-            "The AWS credentials of this shell have expired.", "Sign in again, then run the same command."
+            "The AWS credentials of this shell have expired.",
+            f"Sign in again, then run the same command.{_advise_unset()}",
         )
     if code in _UNKNOWN_CREDENTIALS:
         return AwsProblem(
             f"AWS does not accept the credentials of this shell ({code}).",
-            "Set AWS_PROFILE, or sign in as you do for the AWS CLI.",
+            f"{_SIGN_IN}{_advise_unset()}",
         )
     text = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
     reason = f": {text}" if text else ""
     return AwsProblem(
         f"AWS refused {error.operation_name} ({code}){reason}.",
-        "If a permission is missing, add it to your own AWS user or role.",
+        OWN_PERMISSION,
     )
+
+
+def _advise_unset() -> str:
+    """Keys in the environment count before any profile."""
+    found = [name for name in _KEYS if os.environ.get(name)]
+    return f" This shell's variables come first: unset {' '.join(found)}" if found else ""
 
 
 def _format_profile_option() -> str:

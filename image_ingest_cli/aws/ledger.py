@@ -20,7 +20,7 @@ _PUBLIC = (
     *("target", "entity_type", "entity_id", "status", "blob_id", "tenant", "bucket", "key", "version_id"),
     *("content_type", "width", "height", "sha256", "error_code", "error_message", "updated_at"),
 )
-KEPT = "SuperOffice shows a picture that this stack may not replace (REPLACE_PICTURES)."
+KEPT = "SuperOffice shows a picture that this stack may not replace (ReplacePictures)."
 _INTERNAL = "#"  # how the targets of the stack's internal bookkeeping begin
 _deserialize = TypeDeserializer().deserialize
 

@@ -77,7 +77,8 @@ class Stack:
                 raise
             region = self._session.region_name
             raise CommandError(
-                f"There is no stack {self.name} in {region}. Name yours with --stack, or deploy it."
+                f"There is no stack {self.name} in {region}. Name another stack with --stack or another region with "
+                "AWS_REGION, or deploy it."
             ) from None
 
     @cached_property
@@ -170,10 +171,16 @@ class Stack:
         """The queue's ARN."""
         return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
+    @property
+    def never_worked(self) -> bool:
+        """Whether its first deployment failed: CloudFormation does not update such a stack."""
+        return str(self.description["StackStatus"]).startswith("ROLLBACK_")
+
     def _read_output(self, name: str) -> str:
         if name not in self.outputs:
+            again = "run sam delete and deploy" if self.never_worked else "deploy"
             raise CommandError(
                 f"The stack {self.name} has no output {name}. Name the stack of the image ingest with --stack, "
-                "or deploy its template again."
+                f"or {again} its template again."
             )
         return self.outputs[name]

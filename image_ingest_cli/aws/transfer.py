@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from image_ingest.aws import http_status
-from image_ingest.errors import Rejected
+from image_ingest.aws import http_status, is_archived
+from image_ingest.errors import IngestError, Rejected
 from image_ingest.picture import HEAD_BYTES, identify_format
 from image_ingest.target import Target, find_target
 from image_ingest.upload import UploadIdentity
-from image_ingest_cli.aws.errors import describe_aws_error
+from image_ingest_cli.aws.errors import describe_aws_error, describe_failure
 from image_ingest_cli.aws.stack import WORKERS, Stack
 from image_ingest_cli.parallel import run_parallel
 
@@ -71,20 +71,23 @@ def check_photo(path: Path, name: str, line: int | None, target: Target, *, pref
     return PhotoFile(str(path), name, line, target, key, _CONTENT_TYPES.get(kind, f"image/{kind.lower()}"))
 
 
-def transfer_photos(stack: Stack, photos: Iterable[PhotoFile]) -> Iterator[Transfer]:
-    """Uploads every photo that S3 does not have with the same bytes and target, several at a time."""
-    return run_parallel(lambda photo: _transfer(stack, photo), photos, WORKERS)
+def transfer_photos(stack: Stack, photos: Iterable[PhotoFile], *, known_missing: bool = False) -> Iterator[Transfer]:
+    """Uploads every photo that S3 does not have with the same bytes and target, several at a time.
+
+    `known_missing`: SuperOffice shows no picture of these records. A photo that was stored is then uploaded again.
+    """
+    return run_parallel(lambda photo: _transfer(stack, photo, known_missing=known_missing), photos, WORKERS)
 
 
-def is_present(stack: Stack, photo: PhotoFile) -> bool:
-    """Whether S3 already has this file for this target."""
-    return _find_present(stack, photo, _digest(photo.path)) is not None
+def is_present(stack: Stack, photo: PhotoFile, *, known_missing: bool = False) -> bool:
+    """Whether S3 already has this file for this target, so that it is not uploaded."""
+    return _find_present(stack, photo, _digest(photo.path), known_missing=known_missing) is not None
 
 
-def _transfer(stack: Stack, photo: PhotoFile) -> Transfer:
+def _transfer(stack: Stack, photo: PhotoFile, *, known_missing: bool) -> Transfer:
     try:
         digests = _digest(photo.path)
-        present = _find_present(stack, photo, digests)
+        present = _find_present(stack, photo, digests, known_missing=known_missing)
         if present is not None:
             return Transfer(photo, "present", present)
         return Transfer(photo, "uploaded", _put(stack, photo, digests))
@@ -92,6 +95,8 @@ def _transfer(stack: Stack, photo: PhotoFile) -> Transfer:
         return Transfer(photo, "failed", problem=f"The file cannot be read: {error.strerror}.")
     except (ClientError, BotoCoreError) as error:
         return Transfer(photo, "failed", problem=str(describe_aws_error(error)))
+    except IngestError as failure:
+        return Transfer(photo, "failed", problem=str(describe_failure(failure)))
 
 
 @dataclass(frozen=True)
@@ -109,15 +114,18 @@ def _digest(path: str) -> _Digests:
     return _Digests(base64.b64encode(sha256.digest()).decode(), md5.hexdigest())
 
 
-def _find_present(stack: Stack, photo: PhotoFile, digests: _Digests) -> UploadIdentity | None:
+def _find_present(stack: Stack, photo: PhotoFile, digests: _Digests, *, known_missing: bool) -> UploadIdentity | None:
     try:
         head = stack.s3.head_object(Bucket=stack.bucket, Key=photo.key, ChecksumMode="ENABLED")
     except ClientError as error:
-        if http_status(error) == 404:
+        if http_status(error) in {400, 404}:  # encrypted with somebody's own key, or not there
             return None
         raise
-    if not _has_same_bytes(head, digests) or _parse_target(head.get("Metadata", {})) != photo.target:
+    is_same = _has_same_bytes(head, digests) and _parse_target(head.get("Metadata", {})) == photo.target
+    if not is_same or is_archived(head):
         return None
+    if known_missing and stack.table.read(photo.target).get("status") == "stored":
+        return None  # somebody has removed the picture since
     return _identify(stack, photo, head, head["LastModified"])
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from image_ingest.errors import CATALOGUE, IngestError
-from image_ingest_cli.aws.errors import describe_aws_error
+from image_ingest.errors import IngestError
+from image_ingest_cli.aws.errors import describe_aws_error, describe_failure
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.errors import CommandError
 
+REDEPLOY = "Deploy the template again. If it reports no changes, this was changed by hand: undo that."
 Check = Callable[[Stack], str]  # the detail of a success; raises what run_check translates
 
 
@@ -42,7 +43,8 @@ def run_check(name: str, check: Check, stack: Stack) -> Finding:
     except CommandError as error:
         return Finding(name, ok=False, detail=str(error))
     except IngestError as failure:
-        return Finding(name, ok=False, detail=failure.message, fix=CATALOGUE[failure.code].advice)
+        problem = describe_failure(failure)
+        return Finding(name, ok=False, detail=problem.message, fix=problem.advice)
     except (ClientError, BotoCoreError) as error:
         problem = describe_aws_error(error)
         return Finding(name, ok=False, detail=problem.message, fix=problem.advice)

@@ -12,20 +12,22 @@ from typing import Any
 from image_ingest import __version__
 from image_ingest_cli.aws.remote_zip import open_zip
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.checks.finding import CheckFailed
+from image_ingest_cli.checks.finding import REDEPLOY, CheckFailed
+from image_ingest_cli.terminal.options import UPDATE
 
 _DECODERS = ("PIL/_imaging.", "PIL/_webp.", "PIL/_avif.", "PIL/_imagingcms.", "pillow_heif/", "_pillow_heif.")
 _IN_LAYER = re.compile(r"^python/(lib/python3\.\d+/site-packages/)?")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-_REDEPLOY = "Deploy the template again."
 
 
 def check_stack(stack: Stack) -> str:
     """The stack exists and its newest deployment is complete."""
     status = stack.description["StackStatus"]
     if not re.fullmatch(r"(CREATE|UPDATE|IMPORT)_COMPLETE|UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", status):
+        delete = "run sam delete and " if stack.never_worked else ""
         raise CheckFailed(
-            f"{stack.name} is in state {status}.", "Read the stack's events in CloudFormation, then deploy again."
+            f"{stack.name} is in state {status}.",
+            f"Read the stack's events in CloudFormation, then {delete}deploy again.",
         )
     return f"{stack.name}, {status}"
 
@@ -42,7 +44,10 @@ def check_function(stack: Stack) -> str:
     response = stack.client("lambda").invoke(FunctionName=stack.function_name, Payload=b'{"Records": []}')
     payload = response["Payload"].read().decode(errors="replace")
     if "FunctionError" in response:
-        raise CheckFailed(f"The function fails: {payload[:300]}", "Correct the parameter that it names, deploy again.")
+        raise CheckFailed(
+            f"The function fails: {payload[:300]}",
+            "Correct the parameter that it names (IMAGE_FIT is ImageFit), then deploy again.",
+        )
     return "responds"
 
 
@@ -78,7 +83,7 @@ def check_version(stack: Stack) -> str:
     if deployed != __version__:
         raise CheckFailed(
             f"The stack has version {deployed}, this command line {__version__}.",
-            "Deploy again, or install the same version.",
+            f"Deploy again, or install that version of the command line: {UPDATE}",
         )
     return f"{deployed}, same as this command line"
 
@@ -91,7 +96,7 @@ def check_formats(stack: Stack) -> str:
             names = [_IN_LAYER.sub("", name) for name in archive.namelist()]
         if any(name.startswith("PIL/") for name in names):
             return _check_decoders(names, stack)
-    raise CheckFailed("The function has no layer with Pillow.", _REDEPLOY)
+    raise CheckFailed("The function has no layer with Pillow.", REDEPLOY)
 
 
 def check_concurrency(stack: Stack) -> str:

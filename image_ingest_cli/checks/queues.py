@@ -11,11 +11,9 @@ from botocore.exceptions import ClientError
 from image_ingest.aws import error_code
 from image_ingest_cli.aws.queues import count_messages
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.checks.finding import CheckFailed
+from image_ingest_cli.checks.finding import REDEPLOY, CheckFailed
 from image_ingest_cli.terminal.options import format_stack_option
 from image_ingest_cli.terminal.text import pluralize
-
-_REDEPLOY = "Deploy the template again."
 
 
 def check_notifications(stack: Stack) -> str:
@@ -24,10 +22,10 @@ def check_notifications(stack: Stack) -> str:
     found = stack.s3.get_bucket_notification_configuration(Bucket=stack.bucket).get("QueueConfigurations", [])
     events = [event for one in found if one["QueueArn"] == queue for event in one["Events"]]
     if "s3:ObjectCreated:*" not in events:
-        raise CheckFailed("The bucket does not notify the ingest queue of new objects.", _REDEPLOY)
+        raise CheckFailed("The bucket does not notify the ingest queue of new objects.", REDEPLOY)
     removes = stack.settings.remove_when_deleted
     if removes and "s3:ObjectRemoved:*" not in events:
-        raise CheckFailed("The bucket does not notify the ingest queue of deleted objects.", _REDEPLOY)
+        raise CheckFailed("The bucket does not notify the ingest queue of deleted objects.", REDEPLOY)
     return "enabled, for deleted objects too" if removes else "enabled"
 
 
@@ -35,7 +33,7 @@ def check_queue_policy(stack: Stack) -> str:
     """The ingest queue accepts messages from the bucket."""
     statements = json.loads(_read_queue(stack).get("Policy", '{"Statement": []}'))["Statement"]
     if not any(_allows_bucket(statement, stack.bucket) for statement in statements):
-        raise CheckFailed("The queue's policy does not allow the bucket to send to it.", _REDEPLOY)
+        raise CheckFailed("The queue's policy does not allow the bucket to send to it.", REDEPLOY)
     return "allows the bucket to send"
 
 
@@ -44,9 +42,9 @@ def check_redrive(stack: Stack) -> str:
     policy = json.loads(_read_queue(stack).get("RedrivePolicy", "{}"))
     attempts = stack.settings.max_attempts
     if policy.get("deadLetterTargetArn") != stack.get_queue_arn(stack.dead_letter_queue):
-        raise CheckFailed("The ingest queue's dead-letter queue is not the stack's.", _REDEPLOY)
+        raise CheckFailed("The ingest queue's dead-letter queue is not the stack's.", REDEPLOY)
     if int(policy["maxReceiveCount"]) != attempts:
-        raise CheckFailed(f"maxReceiveCount is {policy['maxReceiveCount']}, but MAX_ATTEMPTS is {attempts}.", _REDEPLOY)
+        raise CheckFailed(f"maxReceiveCount is {policy['maxReceiveCount']}, but MAX_ATTEMPTS is {attempts}.", REDEPLOY)
     return f"to the dead-letter queue after {attempts} attempts"
 
 

@@ -56,7 +56,7 @@ def list_letters(
     if json:
         print_json(build_letters(letters, predictions))
     else:
-        show_letters(letters, predictions)
+        show_letters(letters, predictions, stack)
 
 
 @failures.command("show")
@@ -110,7 +110,7 @@ def replay(
         letters = selection.select(every)
         predictions = predict_replays(deployed, letters)
         if not json:
-            show_letters(letters, predictions)
+            show_letters(letters, predictions, stack)
         if letters and not dry_run:
             confirm(f"Replay {pluralize(len(letters), 'dead letter')}?", yes=yes)
         if not (dry_run or selection.is_everything):
@@ -143,7 +143,7 @@ def discard(
     with hold_dead_letters(deployed) as every:
         letters = selection.select(every)
         if not json:
-            show_letters(letters, {})
+            show_letters(letters, {}, stack)
         if letters and not dry_run:
             confirm(f"Delete {pluralize(len(letters), 'dead letter')} permanently?", yes=yes)
             for letter in letters:

@@ -73,11 +73,11 @@ def upload(
     if only_missing:
         photos = _keep_missing(deployed, photos)
     if dry_run:
-        _show_plan(deployed, photos, as_json=json)
+        _show_plan(deployed, photos, known_missing=only_missing, as_json=json)
         return
-    transfers = _transfer(deployed, photos)
+    transfers = _transfer(deployed, photos, known_missing=only_missing)
     followed = _follow(deployed, transfers, timeout) if wait else None
-    rows = build_rows(transfers, followed)
+    rows = build_rows(transfers, followed, stack)
     if report is not None:
         save_rows(report, rows)
     show_rows(rows, as_json=json, followed=wait)
@@ -100,8 +100,10 @@ def _keep_missing(stack: Stack, photos: Sequence[PhotoFile]) -> list[PhotoFile]:
     return kept
 
 
-def _show_plan(stack: Stack, photos: Sequence[PhotoFile], *, as_json: bool) -> None:
-    checked = run_parallel(lambda photo: (photo.key, is_present(stack, photo)), photos, WORKERS)
+def _show_plan(stack: Stack, photos: Sequence[PhotoFile], *, known_missing: bool, as_json: bool) -> None:
+    checked = run_parallel(
+        lambda photo: (photo.key, is_present(stack, photo, known_missing=known_missing)), photos, WORKERS
+    )
     present = {key for key, there in checked if there}
     plan = [
         {
@@ -125,10 +127,10 @@ def _show_plan(stack: Stack, photos: Sequence[PhotoFile], *, as_json: bool) -> N
     print_text(f"{len(photos) - len(present)} would be uploaded to {stack.bucket}; {len(present)} already present.")
 
 
-def _transfer(stack: Stack, photos: Sequence[PhotoFile]) -> list[Transfer]:
+def _transfer(stack: Stack, photos: Sequence[PhotoFile], *, known_missing: bool) -> list[Transfer]:
     transfers = []
     with show_progress("Uploading", len(photos)) as steps:
-        for transfer in transfer_photos(stack, photos):
+        for transfer in transfer_photos(stack, photos, known_missing=known_missing):
             transfers.append(transfer)
             steps.advance()
     order = {photo.key: i for i, photo in enumerate(photos)}

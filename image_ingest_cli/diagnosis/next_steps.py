@@ -10,20 +10,35 @@ from image_ingest.ledger import same_upload
 from image_ingest.outcome import Outcome
 from image_ingest.upload import Removal
 from image_ingest_cli.aws.dead_letters import DeadLetter
+from image_ingest_cli.aws.errors import OWN_PERMISSION
 from image_ingest_cli.aws.ledger import KEPT, find_removal, read_attempt
 from image_ingest_cli.diagnosis.explanation import Explanation
 from image_ingest_cli.diagnosis.prediction import Inspection
 from image_ingest_cli.terminal.options import format_stack_option
 from image_ingest_cli.terminal.records import describe_target
 
-_UP_TO_DATE = "Nothing. SuperOffice has this picture or a newer one."
+_UP_TO_DATE: tuple[Outcome, ...] = ("duplicate", "superseded", "unchanged")
+_UP_TO_DATE_STEP = "Nothing, if SuperOffice shows this picture or a newer one."
 _SETTLED: Mapping[Outcome, str] = {
-    "duplicate": _UP_TO_DATE,
-    "superseded": _UP_TO_DATE,
-    "unchanged": _UP_TO_DATE,
+    **dict.fromkeys(_UP_TO_DATE, _UP_TO_DATE_STEP),
     "removed": "Nothing. The picture was removed, because the object was deleted.",
-    "kept": f"Nothing, if that picture is right. {KEPT} To replace it, delete it in SuperOffice, then use resend.",
 }
+# A replay meets the same version of the object.
+_NEEDS_NEW_UPLOAD = frozenset(
+    {
+        "target.unknown-entity-type",
+        "target.invalid-id",
+        "object.empty",
+        "object.encrypted",
+        "image.unsupported-format",
+        "image.unreadable",
+        "superoffice.not-found",
+        "worker.crashed",
+    }
+)
+_MAY_NEED_NEW_UPLOAD = frozenset(
+    {"target.missing", "object.too-large", "object.archived", "image.too-many-pixels", "superoffice.bad-request"}
+)
 
 
 def find_next_steps(explanation: Explanation) -> list[str]:
@@ -31,7 +46,7 @@ def find_next_steps(explanation: Explanation) -> list[str]:
     if explanation.inspection is None:
         return [_suggest_upload(explanation)]
     prediction, letter = explanation.inspection.prediction, explanation.letter
-    advice = [CATALOGUE[prediction.code].advice] if prediction.code in CATALOGUE else []
+    advice = _find_advice(prediction.code)
     if letter is not None:
         is_done = _is_removed(explanation)
         return [*advice, *_find_steps_for_letter(explanation, "superseded" if is_done else prediction.outcome, letter)]
@@ -42,7 +57,30 @@ def find_next_steps(explanation: Explanation) -> list[str]:
             f"The upload waits for the SuperOffice credential: {_write_command(explanation, 'secret put')}",
             "Once the secret is valid, the upload is stored automatically.",
         ]
-    return advice or [_SETTLED.get(prediction.outcome, "Upload the photo again.")]
+    if prediction.outcome == "deferred":
+        return [*advice, "The upload is retried automatically."]
+    return advice or _find_steps_for_settled(explanation, explanation.inspection)
+
+
+def _find_advice(code: str | None) -> list[str]:
+    if code == "aws.denied":  # to the prediction, which this command line made
+        return [OWN_PERMISSION]
+    return [CATALOGUE[code].advice] if code in CATALOGUE else []
+
+
+def _find_steps_for_settled(explanation: Explanation, inspection: Inspection) -> list[str]:
+    outcome = inspection.prediction.outcome
+    if outcome == "kept":
+        resend = _write_resend(explanation, inspection.request.key)
+        return [
+            f"Nothing, if that picture is right. {KEPT}",
+            f"To replace it, delete it in SuperOffice, then: {resend}",
+        ]
+    if outcome in _UP_TO_DATE and explanation.target is not None and explanation.item.get("status") == "stored":
+        forget = _write_command(explanation, f"forget {describe_target(explanation.target)}")
+        resend = _write_resend(explanation, str(explanation.item["key"]))
+        return [_UP_TO_DATE_STEP, f"If somebody deleted it there, store it again: {forget} && {resend}"]
+    return [_SETTLED.get(outcome, "Upload the photo again.")]
 
 
 def _suggest_upload(explanation: Explanation) -> str:
@@ -53,12 +91,17 @@ def _suggest_upload(explanation: Explanation) -> str:
 
 def _find_steps_for_letter(explanation: Explanation, outcome: Outcome, letter: DeadLetter) -> list[str]:
     replay = _write_command(explanation, f"failures replay {letter.id[:8]}")
+    discard = _write_command(explanation, f"failures discard {letter.id[:8]}")
     if outcome in {"stored", "removed"}:
         return [f"Replay it: {replay}"]
-    if outcome in {"rejected", "deferred"}:
-        return [f"Then replay it: {replay} (or failures discard)"]
-    discard = _write_command(explanation, f"failures discard {letter.id[:8]}")
-    return [f"It is safe to discard it: {discard}"]
+    if outcome not in {"rejected", "deferred"}:
+        return [f"It is safe to discard it: {discard}"]
+    code = explanation.inspection.prediction.code if explanation.inspection else None
+    if code in _NEEDS_NEW_UPLOAD:
+        return [f"After the new upload, discard this one: {discard}"]
+    if code in _MAY_NEED_NEW_UPLOAD:
+        return [f"After a new upload, discard this one: {discard}", f"Without one, replay it: {replay}"]
+    return [f"Then replay it: {replay}"]
 
 
 def _find_steps_to_change(explanation: Explanation, inspection: Inspection) -> list[str]:
@@ -70,8 +113,15 @@ def _find_steps_to_change(explanation: Explanation, inspection: Inspection) -> l
         record = describe_target(target) if target else "ENTITY ID"
         remove = _write_command(explanation, f"remove {record}")
         return [f"No delivery of it is known. Remove the picture: {remove}"]
-    resend = _write_command(explanation, f"resend --prefix {shlex.quote(inspection.request.key)}")
+    if explanation.stack_bucket not in {None, inspection.request.bucket}:
+        source = shlex.quote(f"s3://{inspection.request.bucket}/{inspection.request.key}")
+        return [f"It is not in the stack's bucket. Copy it there: {_write_command(explanation, f'backfill {source}')}"]
+    resend = _write_resend(explanation, inspection.request.key)
     return [f"No delivery of it is known. Enqueue it again: {resend}"]
+
+
+def _write_resend(explanation: Explanation, key: str) -> str:
+    return _write_command(explanation, f"resend --prefix {shlex.quote(key)}")
 
 
 def _is_removed(explanation: Explanation) -> bool:

@@ -8,22 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from image_ingest.errors import CATALOGUE
+from image_ingest.target import Target
 from image_ingest_cli.aws.follow import FollowedUpload
 from image_ingest_cli.aws.transfer import Transfer
+from image_ingest_cli.diagnosis.letter_text import advise_replay
 from image_ingest_cli.terminal.console import print_json, print_table, print_text
+from image_ingest_cli.terminal.options import format_stack_option
+from image_ingest_cli.terminal.records import describe_target
 from image_ingest_cli.terminal.spreadsheet import save_csv
 
 _COLUMNS = (
     *("line", "file", "entity_type", "entity_id", "key", "version_id"),
     *("action", "outcome", "blob_id", "error_code", "message", "advice"),
 )
-_WAITING_ADVICE = "Check again later: image-ingest status. If it is still waiting then, run image-ingest doctor."
 _SHOWN = 50  # failures on the screen
 
 
-def build_rows(transfers: Sequence[Transfer], followed: Sequence[FollowedUpload] | None) -> list[dict[str, Any]]:
+def build_rows(
+    transfers: Sequence[Transfer], followed: Sequence[FollowedUpload] | None, stack_name: str
+) -> list[dict[str, Any]]:
     """One row for each transfer, with its outcome if it was followed."""
-    return [_build_row(one, followed[i] if followed else None) for i, one in enumerate(transfers)]
+    return [_build_row(one, followed[i] if followed else None, stack_name) for i, one in enumerate(transfers)]
 
 
 def show_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, followed: bool) -> None:
@@ -54,7 +59,7 @@ def describe_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
-def _build_row(transfer: Transfer, followed: FollowedUpload | None) -> dict[str, Any]:
+def _build_row(transfer: Transfer, followed: FollowedUpload | None, stack_name: str) -> dict[str, Any]:
     ending = followed.ending if followed else None
     state = ending or followed
     code, message = (state.code, state.message) if state else (None, None)
@@ -72,8 +77,19 @@ def _build_row(transfer: Transfer, followed: FollowedUpload | None) -> dict[str,
         "blob_id": ending.blob_id if ending else None,
         "error_code": code,
         "message": transfer.problem or message,
-        "advice": CATALOGUE[code].advice if code in CATALOGUE else _WAITING_ADVICE if is_waiting else None,
+        "advice": " ".join(_advise(code, photo.target, stack_name, is_waiting=is_waiting)) or None,
     }
+
+
+def _advise(code: str | None, target: Target, stack_name: str, *, is_waiting: bool) -> list[str]:
+    option = format_stack_option(stack_name)
+    advice = [CATALOGUE[code].advice] if code in CATALOGUE else []
+    if is_waiting:
+        explain = f"image-ingest explain {describe_target(target)}{option}"
+        return [*advice, f"It is retried automatically. Check again later: {explain}"]
+    if code in CATALOGUE and CATALOGUE[code].disposition == "defer":
+        return [*advice, advise_replay(code, stack_name)]
+    return advice
 
 
 def _show_failure(row: dict[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 DEFAULT_STACK = "superoffice-image-ingest"
+UPDATE = "pipx install --force ."  # in the folder of the repository; without --force nothing is replaced
 
 StackName = Annotated[
     str, typer.Option("--stack", metavar="NAME", envvar="IMAGE_INGEST_STACK", help="The CloudFormation stack.")

@@ -8,6 +8,7 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from layers.build import BuildFailed
@@ -67,12 +68,13 @@ def show(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def print_files() -> None:
-    """Where they are, and the line that uses them."""
+def print_files(credentials: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Where they are, and the line that uses them, with these variables unless the shell has its own."""
     print(f"Event:    {show(EVENT)}")
     print(f"Settings: {show(ENVIRONMENT)}")
     command = shlex.join(sam_command("sam" if shutil.which("sam") else show(SAM)))
-    print(f"By hand:  {command} {os.environ.get('SAM_LOCAL_FLAGS', '')}".rstrip())
+    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in credentials.items())
+    print(f"By hand:  {variables}{command} {os.environ.get('SAM_LOCAL_FLAGS', '')}".rstrip())
 
 
 def _declare_variables() -> None:

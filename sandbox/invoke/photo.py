@@ -63,7 +63,7 @@ def invoke_on_photo(request: PhotoRequest) -> bool:
         answer = _invoke(stack, built, event, by_sam=request.by_sam)
         item = Monitor(stack).read_item(request.target)
         picture = superoffice.picture(request.target.entity_type, request.target.entity_id)
-        _report(answer, request, item, picture)
+        _report(answer, request, item, picture, _list_credentials(aws.environment()))
         _keep(stack, superoffice, keep=request.keep)
     return answer.is_done
 
@@ -83,7 +83,7 @@ def _invoke(stack: DeployedStack, built: Built, event: Mapping[str, Any], *, by_
     aws = stack.aws.environment()
     files.write_event(event)
     files.write_environment({**variables, **files.pass_endpoint(built, aws)})
-    credentials = {"AWS_REGION": REGION, **{name: value for name, value in aws.items() if name not in _CONTAINERS_OWN}}
+    credentials = _list_credentials(aws)
     if by_sam:
         return SamLocal().invoke(credentials)
     certificate, seconds = Path(aws["AWS_CA_BUNDLE"]), configuration["Timeout"]
@@ -91,11 +91,22 @@ def _invoke(stack: DeployedStack, built: Built, event: Mapping[str, Any], *, by_
         return parse_answer(emulator.invoke(event)[1])
 
 
-def _report(answer: Answer, request: PhotoRequest, item: Mapping[str, Any], picture: StoredPicture | None) -> None:
+def _list_credentials(aws: Mapping[str, str]) -> dict[str, str]:
+    """What a container needs of the sandbox's variables."""
+    return {"AWS_REGION": REGION, **{name: value for name, value in aws.items() if name not in _CONTAINERS_OWN}}
+
+
+def _report(
+    answer: Answer,
+    request: PhotoRequest,
+    item: Mapping[str, Any],
+    picture: StoredPicture | None,
+    credentials: Mapping[str, str],
+) -> None:
     print(f"Outcome:  {answer}")
     print(f"Ledger:   {_describe_item(item) if item else f'no item for {request.target}'}")
     print(f"Picture:  {_save(picture) if picture else 'SuperOffice has none'}")
-    files.print_files()
+    files.print_files(credentials)
     if request.by_sam and any(code in answer.text for code in _UNREACHABLE):
         print(
             "The sandbox listens on 127.0.0.1, which most containers do not share with this machine. "

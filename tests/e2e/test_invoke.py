@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote_plus
 
@@ -93,11 +94,18 @@ def test_the_documented_command_stores_a_photo_and_the_files_of_the_invocation_s
     assert {name for name in settings if f"          {name}:" not in declared} == set(), "sam would drop these"
     assert settings["AWS_CA_BUNDLE"] == "/var/task/ca-bundle.pem"
     assert (FOLDER / "build/ImageIngestFunction/ca-bundle.pem").is_file()
-    words = shlex.split(read_line(done.stdout, "By hand"))
+    variables, words = split_variables(shlex.split(read_line(done.stdout, "By hand")))
+    assert {"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(variables)
     files = ["-t", ".aws-sam/invoke/build/template.yaml", "-e", ".aws-sam/invoke/event.json"]
     files += ["-n", ".aws-sam/invoke/environment.json"]
     architecture = ["--parameter-overrides", f"Architecture={this_machine()}"]
     assert words[1:] == ["local", "invoke", "ImageIngestFunction", *files, *architecture, "--skip-pull-image"]
+
+
+def split_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The variables that a line of the shell sets, and its command."""
+    variables = dict(word.split("=", 1) for word in takewhile(re.compile(r"[A-Z_]+=").match, words))
+    return variables, words[len(variables) :]
 
 
 def test_the_documented_command_for_a_stack_is_understood() -> None:

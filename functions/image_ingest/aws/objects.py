@@ -150,7 +150,7 @@ class Objects:
             last_modified=_format_time(head["LastModified"]),
             content_type=head.get("ContentType", ""),
             metadata=head.get("Metadata", {}),
-            archived=_is_archived(head),
+            archived=is_archived(head),
         )
 
     def _check_readable(self, bucket: str, key: str, version_id: str | None) -> None:
@@ -196,7 +196,8 @@ def _raise_cause(problem: Deferred) -> None:
         raise Deferred("aws.unavailable", "The object was overwritten while it was read.") from problem
 
 
-def _is_archived(head: Mapping[str, Any]) -> bool:
+def is_archived(head: Mapping[str, Any]) -> bool:
+    """Whether S3 cannot read the object that this is the head of, as it is in an archive and not restored."""
     in_archive = head.get("StorageClass") in _ARCHIVE_CLASSES or "ArchiveStatus" in head
     return in_archive and 'ongoing-request="false"' not in head.get("Restore", "")
 

@@ -222,7 +222,7 @@ class Isolation:
         `touched` foresees how many bytes its work will touch.
         """
         if self._child is None:
-            self._child = self._new_child(touched)
+            self._child = self._new_child(touched=touched)
 
     def stop(self) -> None:
         """Ends the child, if it is started."""
@@ -260,10 +260,11 @@ class Isolation:
         One that was killed while it waited is replaced, as that is not the source's fault.
         """
         for _ in range(2):
-            self.start()
-            assert self._child
             try:
-                self._child.socket.sendall(order)  # at once, as a child that finds it need not get ready
+                if self._child is None:
+                    self._child = self._new_child(order=order)
+                else:
+                    self._child.socket.sendall(order)
                 self._child.read_pid()
             except TimeoutError:
                 self._server.stop()
@@ -284,12 +285,14 @@ class Isolation:
             status = self._server.wait(pid)
         return status
 
-    def _new_child(self, touched: int) -> _Child:
+    def _new_child(self, *, touched: int = 0, order: bytes = b"") -> _Child:
+        """A child that need not get ready if its order is there before it."""
         try:
             ours, its = socket.socketpair()
         except OSError:
             raise ChildDied("no-process") from None
         with its:
+            ours.sendall(order)
             try:
                 self._server.fork(self.file.fileno(), its.fileno(), touched)
             except ChildDied:

@@ -172,13 +172,13 @@ def test_explain_shows_everything_known_and_the_next_step(sandbox: CliSandbox, t
     explained = sandbox.run("explain", "person", 41)
     assert "image.unreadable" in explained.out
     assert ", after 1 attempt\n" in explained.out
-    assert "failures replay" in explained.out
+    assert "failures discard" in explained.out
     same = sandbox.run("explain", f"s3://{sandbox.bucket}/e/bad.jpg", "--json").data
     assert (same["target"], same["prediction"]["code"]) == ("person#41", "image.unreadable")
     assert (same["dead_letter"]["code"], same["dead_letter"]["attempts"]) == ("image.unreadable", 1)
     sandbox.put("e/good.jpg", photo(size=(3000, 10)), "person#42")
     sandbox.until("person#42", "stored")
-    assert "Nothing. SuperOffice has this picture" in sandbox.run("explain", "person", 42).out
+    assert "Nothing, if SuperOffice shows this picture" in sandbox.run("explain", "person", 42).out
     absent = sandbox.run("explain", f"s3://{sandbox.bucket}/e/absent.jpg")
     assert "deleted" in absent.out
     assert "Upload a photo for it" in sandbox.run("explain", "product", 43).out

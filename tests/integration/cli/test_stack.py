@@ -276,7 +276,7 @@ def test_a_batch_job_is_written_for_many_objects(sandbox: CliSandbox, tmp_path: 
     assert (tmp_path / "job" / "manifest.csv").read_text() == "archive,a%20b%2C%C3%B6.jpg\n"
     job = json.loads((tmp_path / "job" / "job.json").read_text())
     assert job["Operation"]["S3PutObjectCopy"]["TargetResource"] == f"arn:aws:s3:::{sandbox.bucket}"
-    assert job["ConfirmationRequired"] is True
+    assert job["ConfirmationRequired"] is False
     assert (job["Report"]["Enabled"], job["Report"]["ReportScope"]) == (True, "FailedTasksOnly")
     commands = [line.strip() for line in run.out.splitlines() if line.startswith("  aws")]
     assert len(commands) == 4

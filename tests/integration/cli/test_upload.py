@@ -136,7 +136,7 @@ def test_an_upload_that_is_not_settled_in_time_is_waiting(sandbox: CliSandbox, t
     wait_for(lambda: sandbox.run(*arguments, 0, expect=1).data["uploads"][0]["error_code"])
     (row,) = sandbox.run(*arguments, 0, expect=1).data["uploads"]
     assert (row["outcome"], row["error_code"]) == ("waiting", "superoffice.unavailable")
-    assert "Wait" in row["advice"]
+    assert "retried automatically" in row["advice"]
     sandbox.client("sqs").purge_queue(QueueUrl=sandbox.stack.outputs["IngestQueueUrl"])
 
 
@@ -155,6 +155,21 @@ def test_only_records_without_a_picture_are_uploaded_and_listed(sandbox: CliSand
     run = sandbox.run("missing", manifest, expect=1)
     assert "a different name" in run.err
     assert run.out == "line,entity_type,entity_id,given_by,name\n4,person,604,,Person 604\n"
+
+
+def test_a_picture_that_somebody_deleted_is_uploaded_again_where_only_missing_ones_are(
+    sandbox: CliSandbox, tmp_path: Path
+) -> None:
+    arguments = ("upload", tmp_path, "--pattern", "{id}.*", "--entity", "person", "--only-missing")
+    (tmp_path / "605.jpg").write_bytes(photo())
+    (tmp_path / "606.jpg").write_bytes(photo()[:300])
+    sandbox.run(*arguments, "--wait", expect=1)
+    sandbox.superoffice.state.delete_picture("person", 605)
+    assert "1 would be uploaded" in sandbox.run(*arguments, "--dry-run").out
+    run = sandbox.run(*arguments, "--wait", expect=1)
+    assert "1 present, 1 uploaded." in run.out  # the damaged one ends as it did before
+    assert "Outcomes: 1 rejected, 1 stored." in run.out
+    assert sandbox.superoffice.picture("person", 605)
 
 
 @pytest.mark.parametrize("body", ['""', "null", "{}", ""])

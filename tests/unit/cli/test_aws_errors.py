@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 from typer.testing import CliRunner
 
-from image_ingest_cli.aws.errors import describe_aws_error
+from image_ingest.errors import CATALOGUE, Deferred
+from image_ingest_cli.aws.errors import describe_aws_error, describe_failure
 from image_ingest_cli.main import app
 
 START_URL = "https://example.awsapps.com/start"
@@ -52,9 +53,38 @@ def test_a_missing_region_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no AWS region. Set it, for example: export AWS_DEFAULT_REGION=eu-north-1" in _fail()
 
 
-def test_an_unreachable_endpoint_is_named() -> None:
+def test_an_unreachable_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     error = EndpointConnectionError(endpoint_url="https://sqs.eu-north-1.amazonaws.com")
     assert "Check the AWS region and the network" in str(describe_aws_error(error))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/tmp/gone.pem")
+    assert str(describe_aws_error(error)).endswith("unset AWS_ENDPOINT_URL AWS_CA_BUNDLE")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        ClientError({"Error": {"Code": "ExpiredToken"}}, "ListObjects"),
+        ClientError({"Error": {"Code": "InvalidClientTokenId"}}, "ListObjects"),
+    ],
+)
+def test_keys_of_this_shell_are_named_as_no_profile_counts_beside_them(
+    monkeypatch: pytest.MonkeyPatch, error: ClientError | BotoCoreError
+) -> None:
+    assert "unset" not in str(describe_aws_error(error))
+    _give_credentials(monkeypatch)
+    assert str(describe_aws_error(error)).endswith("come first: unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY")
+
+
+@pytest.mark.parametrize("code", ["aws.denied", "superoffice.unavailable"])
+def test_what_aws_refuses_to_this_command_line_is_no_fault_of_the_function(code: str) -> None:
+    failure = Deferred(code, "AWS refused reading the object: AccessDenied.")
+    failure.__cause__ = ClientError({"Error": {"Code": "AccessDenied"}}, "HeadObject")
+    told = str(describe_failure(failure))
+    assert ("your own AWS user or role" in told) == (code == "aws.denied")
+    assert (CATALOGUE[code].advice in told) == (code != "aws.denied")
 
 
 def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

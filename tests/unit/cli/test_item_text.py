@@ -64,7 +64,7 @@ NONE = "This stack has stored no picture."
                 *("SuperOffice (Cust12345) had blob 59: image/png, 30x40.", SOURCE),
                 (
                     f"The upload s3://b/new.jpg changed nothing at {WHEN}: SuperOffice shows a picture that this stack "
-                    "may not replace (REPLACE_PICTURES)."
+                    "may not replace (ReplacePictures)."
                 ),
             ],
         ),

@@ -120,11 +120,15 @@ def test_a_crash_between_send_and_delete_duplicates_and_loses_nothing() -> None:
 
 
 def test_each_code_is_listed_with_its_meaning_and_advice(capsys: pytest.CaptureFixture[str]) -> None:
-    show_letters([_letter("one"), replace(_letter("two"), code=None)], {})
+    busy = replace(_letter("three"), code="target.busy")
+    show_letters([_letter("one"), replace(_letter("two"), code=None), busy], {}, "trial")
     entry = CATALOGUE["image.unreadable"]
     printed = capsys.readouterr().out
     assert f"image.unreadable: 1\n  {entry.meaning}\n  → {entry.advice}\n" in printed
     assert "(none): 1\n  The queue itself moved it" in printed
+    replay = "image-ingest failures replay --code target.busy --stack trial"
+    assert f"  → It is not retried any more. Once the cause is gone: {replay}\n" in printed
+    assert printed.count("not retried any more") == 1
 
 
 @pytest.mark.parametrize(

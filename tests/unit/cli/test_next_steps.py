@@ -26,6 +26,8 @@ OTHER = UploadIdentity("b", UPLOAD.key, "2", None, "2026-10-05T10:00:01Z", "e")
 REMOVAL = Removal("b", UPLOAD.key, "3", None, "2026-10-05T10:00:02Z")
 REMOVAL_IDENTITY = UploadIdentity("b", UPLOAD.key, "3", None, "2026-10-05T10:00:02Z", "", is_removal=True)
 LETTER = DeadLetter("0123456789", "r", "{}", "image.unreadable", "m", 3, TARGET, "2026-10-05T10:00:00Z", ())
+RETRIED = "The upload is retried automatically."
+FORGET, RESEND = "image-ingest forget person 7", "image-ingest resend --prefix photos/newest.jpg"
 UNREADABLE_ADVICE = CATALOGUE["image.unreadable"].advice
 
 
@@ -37,7 +39,9 @@ def _explain(
     status: str | None = None,
     attempt: UploadIdentity = IDENTITY,
 ) -> Explanation:
-    item: dict[str, Any] = {} if status is None else {"status": status, "attempt": attempt.as_map()}
+    item: dict[str, Any] = (
+        {} if status is None else {"status": status, "attempt": attempt.as_map(), "key": "photos/newest.jpg"}
+    )
     inspection = None
     if outcome is not None:
         prediction = Prediction(outcome, code, "m")
@@ -48,7 +52,9 @@ def _explain(
 def _explain_removal(
     outcome: Outcome, *, letter: bool = False, status: str | None = None, done: bool = False
 ) -> Explanation:
-    item: dict[str, Any] = {} if status is None else {"status": status, "attempt": REMOVAL_IDENTITY.as_map()}
+    item: dict[str, Any] = (
+        {} if status is None else {"status": status, "attempt": REMOVAL_IDENTITY.as_map(), "key": "k"}
+    )
     if done:
         item["removal"] = REMOVAL_IDENTITY.as_map()
     prediction = Prediction(outcome, None, "m")
@@ -63,7 +69,19 @@ def _explain_removal(
         (_explain("stored", letter=True), ["Replay it: image-ingest failures replay 01234567"]),
         (
             _explain("rejected", "image.unreadable", letter=True),
-            [UNREADABLE_ADVICE, "Then replay it: image-ingest failures replay 01234567"],
+            [UNREADABLE_ADVICE, "After the new upload, discard this one: image-ingest failures discard 01234567"],
+        ),
+        (
+            _explain("rejected", "target.missing", letter=True),
+            [
+                CATALOGUE["target.missing"].advice,
+                "After a new upload, discard this one: image-ingest failures discard 01234567",
+                "Without one, replay it: image-ingest failures replay 01234567",
+            ],
+        ),
+        (
+            _explain("rejected", "superoffice.forbidden", letter=True),
+            [CATALOGUE["superoffice.forbidden"].advice, "Then replay it: image-ingest failures replay 01234567"],
         ),
         (
             _explain("deferred", "superoffice.unavailable", letter=True),
@@ -74,8 +92,19 @@ def _explain_removal(
             for outcome in ("duplicate", "superseded", "unchanged", "ignored")
         ),
         *(
-            (_explain(outcome, status="stored"), ["Nothing. SuperOffice has this picture or a newer one."])
+            (
+                _explain(outcome, status="stored"),
+                [
+                    "Nothing, if SuperOffice shows this picture or a newer one.",
+                    f"If somebody deleted it there, store it again: {FORGET} && {RESEND}",
+                ],
+            )
             for outcome in ("duplicate", "superseded", "unchanged")
+        ),
+        (_explain("superseded", status="removed"), ["Nothing, if SuperOffice shows this picture or a newer one."]),
+        (
+            _explain("deferred", "aws.denied", status="stored"),
+            ["If a permission is missing, add it to your own AWS user", "The upload is retried automatically."],
         ),
         (_explain("stored", status="in_progress"), ["Wait. It is in progress"]),
         (_explain("stored", status="deferred"), ["Wait. It is in progress"]),
@@ -86,16 +115,22 @@ def _explain_removal(
         (_explain("stored", status="deferred", attempt=OTHER), ["No delivery of it is known."]),
         (_explain("stored", status="rejected"), ["No delivery of it is known."]),
         (_explain("rejected", "image.unreadable", status="rejected"), [UNREADABLE_ADVICE]),
-        (_explain("deferred", "target.busy", status="in_progress"), [CATALOGUE["target.busy"].advice]),
+        (_explain("deferred", "target.busy", status="in_progress"), [CATALOGUE["target.busy"].advice, RETRIED]),
         (_explain("ignored"), ["Upload the photo again."]),
-        (_explain("kept", status="kept"), ["Nothing, if that picture is right. SuperOffice shows a picture"]),
+        (
+            _explain("kept", status="kept"),
+            [
+                "Nothing, if that picture is right. SuperOffice shows a picture",
+                "To replace it, delete it in SuperOffice, then: image-ingest resend --prefix ",
+            ],
+        ),
         (_explain("kept", letter=True), ["It is safe to discard it"]),
         (_explain_removal("removed", status="removed", done=True), ["Nothing. The picture was removed"]),
         (_explain_removal("removed", status="deferred"), ["Wait. It is in progress"]),
         (_explain_removal("removed"), ["No delivery of it is known. Remove the picture: image-ingest remove person 7"]),
         (_explain_removal("removed", letter=True), ["Replay it: image-ingest failures replay 01234567"]),
         (_explain_removal("removed", letter=True, status="removed", done=True), ["It is safe to discard it"]),
-        (_explain_removal("superseded", status="stored"), ["Nothing. SuperOffice has this picture or a newer one."]),
+        (_explain_removal("superseded", status="stored"), ["Nothing, if SuperOffice shows", "If somebody deleted it"]),
         (
             _explain("deferred", "credentials.invalid", status="deferred"),
             [
@@ -111,6 +146,13 @@ def test_each_state_has_its_next_step(explanation: Explanation, steps: list[str]
     for step, beginning in zip(found, steps, strict=True):
         assert step.startswith(beginning)
     assert build_document(explanation)["next"] == found
+
+
+def test_an_object_in_another_bucket_is_copied_and_not_resent() -> None:
+    other = replace(_explain("stored"), stack_bucket="uploads")
+    (step,) = find_next_steps(other)
+    assert step.endswith("Copy it there: image-ingest backfill 's3://b/photos/it'\"'\"'s me.jpg'")
+    assert "resend" in find_next_steps(replace(other, stack_bucket="b"))[0]
 
 
 def test_a_command_names_a_stack_that_is_not_the_default() -> None:

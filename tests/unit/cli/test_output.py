@@ -134,7 +134,7 @@ def test_a_secret_is_checked_without_repeating_it(tmp_path: Path) -> None:
 def test_the_first_50_failures_are_shown_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
     photos = [PhotoFile(f"{n}.jpg", f"{n}.jpg", n, Target("person", n), f"person/{n}.jpg", "") for n in range(1, 54)]
     transfers = [Transfer(photo, "failed", problem="gone") for photo in photos]
-    show_rows(build_rows(transfers, None), as_json=False, followed=False)
+    show_rows(build_rows(transfers, None, "trial"), as_json=False, followed=False)
     shown = capsys.readouterr().out
     assert "50.jpg" in shown
     assert "51.jpg" not in shown

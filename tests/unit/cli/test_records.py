@@ -55,7 +55,7 @@ def _item(
         (_item(stored=_identity("2", NOW, "other"), attempt=_identity("2", NOW, "other"), status="stored"), None),
         (
             _item(stored=_identity("0", EARLIER), attempt=_identity("1"), status="kept"),
-            Ending("kept", message="SuperOffice shows a picture that this stack may not replace (REPLACE_PICTURES)."),
+            Ending("kept", message="SuperOffice shows a picture that this stack may not replace (ReplacePictures)."),
         ),
         (_item(attempt=_identity("2", LATER), status="kept"), None),
         (

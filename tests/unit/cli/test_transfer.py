@@ -26,11 +26,13 @@ OTHER = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
 PERSON = {"entity-type": "person", "entity-id": "7"}
 
 
-def _stack(head: dict[str, Any] | None) -> Stack:
+def _stack(head: dict[str, Any] | int) -> Stack:
+    """Whose bucket has one object, or refuses to describe it with this status."""
+
     def head_object(**_asked: str) -> dict[str, Any]:
-        if head is None:
-            missing: Any = {"ResponseMetadata": {"HTTPStatusCode": 404}}
-            raise ClientError(missing, "HeadObject")
+        if isinstance(head, int):
+            refusal: Any = {"ResponseMetadata": {"HTTPStatusCode": head}}
+            raise ClientError(refusal, "HeadObject")
         return {"Metadata": PERSON, "LastModified": datetime(2026, 10, 5, 10, tzinfo=UTC), **head}
 
     return cast("Stack", SimpleNamespace(s3=SimpleNamespace(head_object=head_object), bucket="b"))
@@ -39,7 +41,8 @@ def _stack(head: dict[str, Any] | None) -> Stack:
 @pytest.mark.parametrize(
     ("head", "present"),
     [
-        (None, False),
+        (404, False),
+        (400, False),  # encrypted with the uploader's own key
         ({"ETag": f'"{MD5}"'}, True),
         ({"ETag": f'"{"0" * 32}"'}, False),  # encrypted with a KMS key, or other bytes
         ({"ETag": f'"{MD5}-1"'}, False),  # uploaded in parts
@@ -48,10 +51,12 @@ def _stack(head: dict[str, Any] | None) -> Stack:
         ({"ETag": f'"{MD5}"', "ChecksumSHA256": OTHER}, False),
         ({"ETag": f'"{MD5}"', "Metadata": {**PERSON, "entity-id": "8"}}, False),
         ({"ETag": f'"{MD5}"', "Metadata": {}}, False),
+        ({"ETag": f'"{MD5}"', "StorageClass": "GLACIER"}, False),
+        ({"ETag": f'"{MD5}"', "StorageClass": "GLACIER", "Restore": 'ongoing-request="false"'}, True),
     ],
 )
 def test_a_file_is_present_by_its_bytes_and_target(
-    tmp_path: Path, head: dict[str, Any] | None, *, present: bool
+    tmp_path: Path, head: dict[str, Any] | int, *, present: bool
 ) -> None:
     file = tmp_path / "7.jpg"
     file.write_bytes(PHOTO)
@@ -59,11 +64,17 @@ def test_a_file_is_present_by_its_bytes_and_target(
     assert is_present(_stack(head), photo) == present
 
 
-def test_a_missing_output_is_named() -> None:
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [("UPDATE_COMPLETE", "deploy its template"), ("ROLLBACK_COMPLETE", "run sam delete and deploy its template")],
+)
+def test_a_missing_output_is_named(status: str, again: str) -> None:
     stack = Stack("mine")
     stack.__dict__["outputs"] = {"IngestQueueUrl": "https://example.com/ingest"}
     assert stack.ingest_queue == "https://example.com/ingest"
-    with pytest.raises(CommandError, match=r"The stack mine has no output UploadBucketName\. Name the stack"):
+    stack.__dict__["description"] = {"StackStatus": status}
+    told = rf"The stack mine has no output UploadBucketName\. Name the stack .*, or {again}"
+    with pytest.raises(CommandError, match=told):
         _ = stack.bucket
 
 
