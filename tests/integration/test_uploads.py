@@ -531,7 +531,7 @@ def test_a_direct_invocation_raises_after_the_last_record_when_something_was_def
     heading, reason = str(deferred.value).splitlines()
     assert heading == "1 of 2 uploads were deferred. Invoke again."
     assert reason.startswith("a.jpg: superoffice.rate-limited: SuperOffice answered 429")
-    assert reason.endswith("Wait. If it persists, lower SUPEROFFICE_CALLS_PER_SECOND.")
+    assert reason.endswith("If it persists, deploy with a lower SuperOfficeCallsPerSecond.")
     assert stack.item("person#2")["status"] == "stored"
 
 

@@ -104,4 +104,4 @@ def test_without_a_region_the_command_line_says_so_in_one_sentence(aws: Embedded
     remedies = dict(re.findall(r"export (\w+)=([\w-]+)", done.stderr))
     assert remedies
     for remedy in (remedies, {"AWS_REGION": "eu-north-1"}):
-        assert "region" not in run_without_region(aws, command, remedy).stderr
+        assert "no AWS region" not in run_without_region(aws, command, remedy).stderr
