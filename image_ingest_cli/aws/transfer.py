@@ -71,7 +71,7 @@ def check_photo(path: Path, name: str, line: int | None, target: Target, *, pref
     return PhotoFile(str(path), name, line, target, key, _CONTENT_TYPES.get(kind, f"image/{kind.lower()}"))
 
 
-def transfer_photos(stack: Stack, photos: Iterable[PhotoFile], *, known_missing: bool = False) -> Iterator[Transfer]:
+def transfer_photos(stack: Stack, photos: Iterable[PhotoFile], *, known_missing: bool) -> Iterator[Transfer]:
     """Uploads every photo that S3 does not have with the same bytes and target, several at a time.
 
     `known_missing`: SuperOffice shows no picture of these records. A photo that was stored is then uploaded again.
@@ -79,7 +79,7 @@ def transfer_photos(stack: Stack, photos: Iterable[PhotoFile], *, known_missing:
     return run_parallel(lambda photo: _transfer(stack, photo, known_missing=known_missing), photos, WORKERS)
 
 
-def is_present(stack: Stack, photo: PhotoFile, *, known_missing: bool = False) -> bool:
+def is_present(stack: Stack, photo: PhotoFile, *, known_missing: bool) -> bool:
     """Whether S3 already has this file for this target, so that it is not uploaded."""
     return _find_present(stack, photo, _digest(photo.path), known_missing=known_missing) is not None
 

@@ -7,14 +7,15 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from image_ingest.errors import Deferred
 from image_ingest.target import Target
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.aws.transfer import check_photo, is_present
+from image_ingest_cli.aws.transfer import check_photo, is_present, transfer_photos
 from image_ingest_cli.aws.versions import ObjectVersion, find_versions
 from image_ingest_cli.errors import CommandError
 from image_ingest_cli.terminal.progress import Steps
@@ -61,7 +62,7 @@ def test_a_file_is_present_by_its_bytes_and_target(
     file = tmp_path / "7.jpg"
     file.write_bytes(PHOTO)
     photo = check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=1000)
-    assert is_present(_stack(head), photo) == present
+    assert is_present(_stack(head), photo, known_missing=False) == present
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,37 @@ def test_a_missing_output_is_named(status: str, again: str) -> None:
     told = rf"The stack mine has no output UploadBucketName\. Name the stack .*, or {again}"
     with pytest.raises(CommandError, match=told):
         _ = stack.bucket
+
+
+def test_a_photo_of_the_largest_size_is_accepted_and_no_larger_one(tmp_path: Path) -> None:
+    (file := tmp_path / "7.jpg").write_bytes(PHOTO)
+    check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=len(PHOTO))
+    with pytest.raises(ValueError, match=f"the function accepts at most {len(PHOTO) - 1}"):
+        check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=len(PHOTO) - 1)
+
+
+def _refuse_ledger(_target: Target) -> NoReturn:
+    raise Deferred("aws.denied", "AWS refused reading the ledger: AccessDenied.")
+
+
+@pytest.mark.parametrize(
+    ("stack", "problem"),
+    [
+        (_stack(404), "The file cannot be read: No such file or directory."),
+        (_stack(403), "AWS refused HeadObject"),
+        (_stack({"ETag": f'"{MD5}"'}), "AWS refused reading the ledger"),
+    ],
+    ids=["file", "bucket", "ledger"],
+)
+def test_a_transfer_that_fails_says_why(tmp_path: Path, stack: Stack, problem: str) -> None:
+    (file := tmp_path / "7.jpg").write_bytes(PHOTO)
+    photo = check_photo(file, "7.jpg", None, Target("person", 7), prefix="", max_bytes=1000)
+    vars(stack)["table"] = SimpleNamespace(read=_refuse_ledger)
+    if problem.startswith("The file"):
+        file.unlink()
+    (transfer,) = transfer_photos(stack, [photo], known_missing=True)
+    assert transfer.action == "failed"
+    assert str(transfer.problem).startswith(problem)
 
 
 @pytest.mark.parametrize(("data", "problem"), [(b"", "the file is empty"), (b"?", "are no JPEG")])
