@@ -16,8 +16,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from image_ingest.errors import CATALOGUE
 from image_ingest.superoffice import SCHEMES, parse_secret
 from image_ingest.target import Target
+from image_ingest.upload import UploadIdentity
+from image_ingest_cli.aws.follow import FollowedUpload
+from image_ingest_cli.aws.ledger import Ending
 from image_ingest_cli.aws.transfer import PhotoFile, Transfer
 from image_ingest_cli.credentials.form import make_blank
 from image_ingest_cli.main import app
@@ -140,6 +144,30 @@ def test_the_first_50_failures_are_shown_and_the_rest_counted(capsys: pytest.Cap
     assert "51.jpg" not in shown
     assert "… and 3 more; --report FILE writes them all." in shown
     assert "53 failed." in shown
+
+
+_LATER = "It is retried automatically. Check again later: image-ingest explain person 7 --stack trial"
+_REPLAY = (
+    "It is not retried any more. Once the cause is gone: image-ingest failures replay --code target.busy --stack trial"
+)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "advice"),
+    [
+        (Ending("stored"), None, None),
+        (Ending("rejected", "image.unreadable"), None, CATALOGUE["image.unreadable"].advice),
+        (Ending("rejected", "target.busy"), None, f"{CATALOGUE['target.busy'].advice} {_REPLAY}"),
+        (None, "target.busy", f"{CATALOGUE['target.busy'].advice} {_LATER}"),
+        (None, None, _LATER),
+    ],
+)
+def test_each_upload_has_the_advice_for_its_state(ending: Ending | None, code: str | None, advice: str | None) -> None:
+    photo = PhotoFile("7.jpg", "7.jpg", None, Target("person", 7), "person/7.jpg", "image/jpeg")
+    identity = UploadIdentity("b", photo.key, "1", None, "2026-10-05T10:00:00Z", "e")
+    transfer = Transfer(photo, "uploaded", identity)
+    (row,) = build_rows([transfer], [FollowedUpload(transfer, ending, code)], "trial")
+    assert row["advice"] == advice
 
 
 @pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
