@@ -52,7 +52,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "object.too-large": _reject(
         "The object is larger than IMAGE_MAX_SOURCE_BYTES, or too large for the function's memory.",
-        "Upload a smaller file, or deploy with a larger ImageMaxSourceBytes or MemorySize, as the message says.",
+        "Upload a smaller file, or deploy with a larger ImageMaxSourceBytes or MemorySize, then replay.",
     ),
     "object.empty": _reject(
         "The object is empty.",
@@ -60,7 +60,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "object.archived": _reject(
         "The object is in an archive storage class and cannot be read.",
-        "Restore it in S3, or upload it again.",
+        "Restore it in S3 and replay, or upload it again.",
     ),
     "object.encrypted": _reject(
         "The object is encrypted with the uploader's own key (SSE-C), which this function does not have.",
@@ -76,7 +76,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "image.too-many-pixels": _reject(
         "The picture has too many pixels, frames or scans, or decoding it would need too much memory.",
-        "Upload a smaller version, or deploy with a larger ImageMaxSourcePixels or MemorySize, as the message says.",
+        "Upload a smaller version, or deploy with a larger ImageMaxSourcePixels or MemorySize, then replay.",
     ),
     "superoffice.bad-request": _reject(
         "SuperOffice refused the request.",
@@ -88,7 +88,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "superoffice.forbidden": _reject(
         "The credential lacks permission to change this record.",
-        "Give the credential's SuperOffice user permission.",
+        "Give the credential's SuperOffice user permission, then replay.",
     ),
     "worker.crashed": _reject(
         "This upload crashed the worker several times.",
@@ -132,11 +132,11 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "worker.out-of-time": _defer(
         "The invocation ran out of time.",
-        "If it persists, deploy with more memory (MemorySize), which also gives the function more of a processor.",
+        "If it persists, deploy with more memory (MemorySize), which also gives it more computing power.",
     ),
     "worker.failed": _defer(
         "An error in the function itself.",
-        "Report it with this upload's log entry, and update when it is mended.",
+        "Report it with this upload's log entry, and update when it is fixed.",
     ),
 }
 

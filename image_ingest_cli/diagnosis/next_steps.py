@@ -17,6 +17,7 @@ from image_ingest_cli.diagnosis.prediction import Inspection
 from image_ingest_cli.terminal.options import format_stack_option
 from image_ingest_cli.terminal.records import describe_target
 
+_UNDER_WAY = ("deferred", "in_progress")
 _UP_TO_DATE: tuple[Outcome, ...] = ("duplicate", "superseded", "unchanged")
 _UP_TO_DATE_STEP = "Nothing, if SuperOffice shows this picture or a newer one."
 _SETTLED: Mapping[Outcome, str] = {
@@ -57,7 +58,7 @@ def find_next_steps(explanation: Explanation) -> list[str]:
             f"The upload waits for the SuperOffice credential: {_write_command(explanation, 'secret put')}",
             "Once the secret is valid, the upload is stored automatically.",
         ]
-    if prediction.outcome == "deferred":
+    if prediction.outcome == "deferred" and explanation.item.get("status") in _UNDER_WAY:
         return [*advice, "The upload is retried automatically."]
     return advice or _find_steps_for_settled(explanation, explanation.inspection)
 
@@ -107,7 +108,7 @@ def _find_steps_for_letter(explanation: Explanation, outcome: Outcome, letter: D
 def _find_steps_to_change(explanation: Explanation, inspection: Inspection) -> list[str]:
     attempt, target = read_attempt(explanation.item), explanation.target
     is_same = attempt is not None and inspection.identity is not None and same_upload(inspection.identity, attempt)
-    if is_same and explanation.item.get("status") in {"deferred", "in_progress"}:
+    if is_same and explanation.item.get("status") in _UNDER_WAY:
         return ["Wait. It is in progress and is retried automatically."]
     if isinstance(inspection.request, Removal):
         record = describe_target(target) if target else "ENTITY ID"

@@ -69,7 +69,7 @@ def show(path: Path) -> str:
 
 
 def print_files(credentials: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Where they are, and the line that uses them, with these variables unless the shell has its own."""
+    """Where they are, and the line that uses them, which sets these variables."""
     print(f"Event:    {show(EVENT)}")
     print(f"Settings: {show(ENVIRONMENT)}")
     command = shlex.join(sam_command("sam" if shutil.which("sam") else show(SAM)))

@@ -104,7 +104,7 @@ def _explain_removal(
         (_explain("superseded", status="removed"), ["Nothing, if SuperOffice shows this picture or a newer one."]),
         (
             _explain("deferred", "aws.denied", status="stored"),
-            ["If a permission is missing, add it to your own AWS user", "The upload is retried automatically."],
+            ["If a permission is missing, add it to your own AWS user"],
         ),
         (_explain("stored", status="in_progress"), ["Wait. It is in progress"]),
         (_explain("stored", status="deferred"), ["Wait. It is in progress"]),
