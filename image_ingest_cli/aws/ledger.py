@@ -93,6 +93,11 @@ def find_ending(item: Item, identity: UploadIdentity) -> Ending | None:
     return None
 
 
+def is_stored(stack: Stack, target: Target) -> bool:
+    """Whether the newest attempt for the target was stored, whatever SuperOffice shows since."""
+    return stack.table.read(target).get("status") == "stored"
+
+
 def find_removal(item: Item) -> UploadIdentity | None:
     """The removal of the picture that was shown last."""
     return UploadIdentity.from_map(item["removal"]) if "removal" in item else None

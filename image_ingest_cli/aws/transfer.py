@@ -20,6 +20,7 @@ from image_ingest.picture import HEAD_BYTES, identify_format
 from image_ingest.target import Target, find_target
 from image_ingest.upload import UploadIdentity
 from image_ingest_cli.aws.errors import describe_aws_error, describe_failure
+from image_ingest_cli.aws.ledger import is_stored
 from image_ingest_cli.aws.stack import WORKERS, Stack
 from image_ingest_cli.parallel import run_parallel
 
@@ -124,7 +125,7 @@ def _find_present(stack: Stack, photo: PhotoFile, digests: _Digests, *, known_mi
     is_same = _has_same_bytes(head, digests) and _parse_target(head.get("Metadata", {})) == photo.target
     if not is_same or is_archived(head):
         return None
-    if known_missing and stack.table.read(photo.target).get("status") == "stored":
+    if known_missing and is_stored(stack, photo.target):
         return None  # somebody has removed the picture since
     return _identify(stack, photo, head, head["LastModified"])
 

@@ -10,10 +10,11 @@ from typing import Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from image_ingest.aws import http_status
+from image_ingest.aws import http_status, is_archived
 from image_ingest.errors import Rejected
 from image_ingest.target import EntityType, Target, find_target
 from image_ingest_cli.aws.errors import describe_aws_error
+from image_ingest_cli.aws.ledger import is_stored
 from image_ingest_cli.aws.stack import WORKERS, Stack
 from image_ingest_cli.parallel import run_parallel
 from image_ingest_cli.photos.junk import is_junk
@@ -88,7 +89,7 @@ def _copy(plan: CopyPlan, lookup: Lookup, source: SourceObject) -> Copy:
     head = plan.stack.s3.head_object(Bucket=source.bucket, Key=source.key)
     key = f"{plan.to}{source.key}"
     target = _find_target(plan, lookup, source.key, head.get("Metadata", {}))
-    if _is_present(plan.stack, key, source, target):
+    if _is_present(plan.stack, key, source, target) and not (plan.only_missing and is_stored(plan.stack, target)):
         return Copy(source.key, "present", target)
     if plan.only_missing and plan.stack.crm.has_picture(target):
         return Copy(source.key, "skipped", target)
@@ -125,7 +126,7 @@ def _is_present(stack: Stack, key: str, source: SourceObject, target: Target) ->
     try:
         head = stack.s3.head_object(Bucket=stack.bucket, Key=key)
     except ClientError as error:
-        if http_status(error) == 404:
+        if http_status(error) in {400, 404}:  # encrypted with somebody's own key, or not there
             return False
         raise
     try:
@@ -133,4 +134,4 @@ def _is_present(stack: Stack, key: str, source: SourceObject, target: Target) ->
     except Rejected:
         return False
     same = head["ETag"] == source.etag or head["LastModified"] >= source.last_modified
-    return present == target and head["ContentLength"] == source.size and same
+    return present == target and head["ContentLength"] == source.size and same and not is_archived(head)

@@ -259,6 +259,12 @@ def test_photos_from_another_bucket_are_copied_once(sandbox: CliSandbox) -> None
     assert sandbox.run(*arguments, expect=1).data["actions"] == {"copied": 2, "failed": 1, "junk": 1}
     assert sandbox.until("contact#81", "stored")["key"] == "staff/81.jpg"
     assert sandbox.run(*arguments, expect=1).data["actions"] == {"present": 2, "failed": 1, "junk": 1}
+    sandbox.until("contact#82", "stored")
+    sandbox.superoffice.state.delete_picture("contact", 82)  # by somebody
+    again = sandbox.run(*arguments, "--only-missing", expect=1).data["actions"]
+    assert again == {"copied": 1, "skipped": 1, "failed": 1, "junk": 1}
+    sandbox.until_quiet()
+    assert sandbox.superoffice.picture("contact", 82)
     s3.put_object(
         Bucket="old-photos", Key="own/1", Body=photo(), Metadata={"entity-type": "product", "entity-id": "83"}
     )
