@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.checks.finding import CheckFailed
+from image_ingest_cli.checks.finding import CheckFailed, Finding, run_check
 from image_ingest_cli.checks.queues import check_outcome_events
 
 
@@ -33,6 +33,16 @@ def test_a_missing_bus_is_named_with_what_to_do() -> None:
     with pytest.raises(CheckFailed, match="no event bus outcomes") as failure:
         check_outcome_events(_stack("outcomes", "ResourceNotFoundException"))
     assert "OutcomeEventBus" in failure.value.fix
+
+
+def test_a_finding_has_what_failed_and_what_to_do() -> None:
+    finding = run_check("event bus", check_outcome_events, _stack("outcomes", "ResourceNotFoundException"))
+    assert finding == Finding(
+        "event bus",
+        ok=False,
+        detail="There is no event bus outcomes, so every upload is deferred.",
+        fix="Create the bus, or deploy with another OutcomeEventBus.",
+    )
 
 
 def test_another_failure_is_not_taken_for_a_missing_bus() -> None:

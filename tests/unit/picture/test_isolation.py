@@ -280,6 +280,14 @@ def test_a_fork_server_that_is_killed_before_it_forks_is_replaced() -> None:
     server.stop()
 
 
+def test_a_fork_server_that_ends_before_it_replies_knows_no_status() -> None:
+    server, (ours, its) = ForkServer("tests.pictures.hostile"), socket.socketpair()
+    with ours, its:
+        its.shutdown(socket.SHUT_WR)
+        server._socket, server._owner = ours, os.getpid()
+        assert server.wait(5) == 0
+
+
 def test_the_fork_server_waits_for_every_child_that_was_killed() -> None:
     server, pid = _start_another()
     assert run_isolated(server, "echo", "two") == b"two"

@@ -388,9 +388,11 @@ def test_a_black_png_is_stored_and_refused_without_its_last_row(depth: int, colo
     samples = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
     start, rows = header(9, 8, depth, colour), [bytes(-(-9 * samples * depth // 8))] * 8
     assert prepared(png(start, rows)).height == 8
-    with pytest.raises(Rejected, match="rows are missing") as refusal:
-        prepare(png(start, rows[:-1]), PictureSettings(), Deadline(60))
-    assert refusal.value.code == "image.unreadable"
+    bright = [b"\xff" * len(row) for row in rows]
+    for short in (rows[:-1], bright[:-1]):
+        with pytest.raises(Rejected, match="rows are missing") as refusal:
+            prepare(png(start, short), PictureSettings(), Deadline(60))
+        assert refusal.value.code == "image.unreadable"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 3), (9, 8), (3, 13), (21, 17), (5, 640)])
