@@ -154,9 +154,9 @@ def test_forgotten_records_are_stored_again_by_resend(sandbox: CliSandbox) -> No
     sandbox.put("r/1.jpg", photo(), "person#61")
     first = sandbox.until("person#61", "stored")["blob_id"]
     assert sandbox.run("resend", "--prefix", "r/").out == "Enqueued: 1 object.\n"
-    for key, data in (("s/folder/", b""), ("s/no-folder/", photo()), ("s/empty", b"")):
+    for key, data in (("t/folder/", b""), ("t/no-folder/", photo()), ("t/empty", b"")):
         sandbox.put(key, data)
-    assert sandbox.run("resend", "--prefix", "s/", "--dry-run").out == "Would be enqueued: 2 objects.\n"
+    assert sandbox.run("resend", "--prefix", "t/", "--dry-run").out == "Would be enqueued: 2 objects.\n"
     sandbox.until_quiet()
     assert sandbox.item("person#61")["blob_id"] == first  # a duplicate
     sandbox.run("forget", "person", 61)
