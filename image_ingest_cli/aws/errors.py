@@ -35,7 +35,7 @@ OWN_PERMISSION = (
     "If a permission is missing, add it to your own AWS user or role (docs/operating.md, "
     '"Permissions of the command line").'
 )
-_SIGN_IN = "Set AWS_PROFILE, or sign in as you do for the AWS CLI."
+_SIGN_IN = "Set AWS_PROFILE, or sign in as you do for the AWS CLI.{unset}"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _LEFT_BY_A_SANDBOX = ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
 
@@ -50,11 +50,7 @@ _LOCAL_PROBLEMS: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = 
         "The AWS login session has expired or was never started.",
         "Sign in again: aws login{profile_option}",
     ),
-    (
-        (NoCredentialsError, PartialCredentialsError),
-        "This shell has no complete AWS credentials.",
-        _SIGN_IN,
-    ),
+    ((NoCredentialsError, PartialCredentialsError), "This shell has no complete AWS credentials.", _SIGN_IN),
     (
         (NoRegionError,),
         "This shell has no AWS region.",
@@ -86,8 +82,7 @@ def describe_aws_error(error: ClientError | BotoCoreError) -> AwsProblem:
         )
     for kinds, message, advice in _LOCAL_PROBLEMS:
         if isinstance(error, kinds):
-            unset = _advise_unset() if advice == _SIGN_IN else ""
-            return AwsProblem(message, advice.format(profile_option=_format_profile_option()) + unset)
+            return AwsProblem(message, advice.format(profile_option=_format_profile_option(), unset=_advise_unset()))
     if set_here := [name for name in _LEFT_BY_A_SANDBOX if os.environ.get(name)]:
         advice = f"This shell sets {' and '.join(set_here)}, as a sandbox asks for: unset {' '.join(set_here)}"
         return AwsProblem(f"{str(error).rstrip('.')}.", advice)
@@ -112,14 +107,11 @@ def _describe_refusal(error: ClientError) -> AwsProblem:
     if code in _UNKNOWN_CREDENTIALS:
         return AwsProblem(
             f"AWS does not accept the credentials of this shell ({code}).",
-            f"{_SIGN_IN}{_advise_unset()}",
+            _SIGN_IN.format(unset=_advise_unset()),
         )
     text = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
     reason = f": {text}" if text else ""
-    return AwsProblem(
-        f"AWS refused {error.operation_name} ({code}){reason}.",
-        OWN_PERMISSION,
-    )
+    return AwsProblem(f"AWS refused {error.operation_name} ({code}){reason}.", OWN_PERMISSION)
 
 
 def _advise_unset() -> str:

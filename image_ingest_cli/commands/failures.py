@@ -18,7 +18,7 @@ from image_ingest_cli.aws.dead_letters import (
 from image_ingest_cli.aws.queues import count_held_dead_letters
 from image_ingest_cli.aws.selection import Selection
 from image_ingest_cli.aws.stack import Stack
-from image_ingest_cli.diagnosis.letter_text import build_letter, build_letters, find_entry, show_letters
+from image_ingest_cli.diagnosis.letter_text import build_letter, build_letters, find_entry, list_advice, show_letters
 from image_ingest_cli.diagnosis.replays import predict_replays
 from image_ingest_cli.terminal.console import print_json, print_note, print_text
 from image_ingest_cli.terminal.options import DEFAULT_STACK, AsJson, DryRun, StackName, Yes, confirm
@@ -54,7 +54,7 @@ def list_letters(
     if held_elsewhere:
         print_note(f"About {held_elsewhere} more are being read by somebody else. Try again in some minutes.")
     if json:
-        print_json(build_letters(letters, predictions))
+        print_json(build_letters(letters, predictions, stack))
     else:
         show_letters(letters, predictions, stack)
 
@@ -75,8 +75,8 @@ def show_letter(
     if json:
         print_json({**row, "body": letter.body})
         return
-    entry = find_entry(letter.code)
-    facts = {**row, "meaning": entry.meaning, "advice": entry.advice, "prediction": prediction, "body": letter.body}
+    meaning, advice = find_entry(letter.code).meaning, " ".join(list_advice(letter.code, stack))
+    facts = {**row, "meaning": meaning, "advice": advice, "prediction": prediction, "body": letter.body}
     for name, value in facts.items():
         if value is not None:
             print_text(f"{name.replace('_', ' ')}: {value}")
@@ -119,7 +119,7 @@ def replay(
     if selection.is_everything and replayed:
         replayed = replay_all(deployed, per_second)
     if json:
-        print_json({**build_letters(letters, predictions), "replayed": replayed})
+        print_json({**build_letters(letters, predictions, stack), "replayed": replayed})
     else:
         print_text("Nothing was replayed." if dry_run else f"Replayed: {pluralize(replayed, 'dead letter')}.")
 
@@ -150,7 +150,7 @@ def discard(
                 delete_letter(deployed, letter)
     discarded = 0 if dry_run else len(letters)
     if json:
-        print_json({**build_letters(letters, {}), "discarded": discarded})
+        print_json({**build_letters(letters, {}, stack), "discarded": discarded})
     else:
         print_text("Nothing was deleted." if dry_run else f"Deleted: {pluralize(discarded, 'dead letter')}.")
 

@@ -33,26 +33,34 @@ def show_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Predic
     if not letters:
         print_text("There are no dead letters.")
     for code, count in sorted(Counter(letter.code or NO_CODE for letter in letters).items()):
-        entry = find_entry(None if code == NO_CODE else code)
+        known = None if code == NO_CODE else code
         print_text(f"{code}: {count}", "bold")
-        print_text(f"  {entry.meaning}\n  → {entry.advice}")
-        if entry.disposition == "defer":
-            print_text(f"  → {advise_replay(code, stack_name)}")
+        print_text("\n  → ".join([f"  {find_entry(known).meaning}", *list_advice(known, stack_name)]))
         columns = ["id", "for", "key", "since", "attempts", *(["replay result"] if predictions else [])]
         group = [letter for letter in letters if (letter.code or NO_CODE) == code]
         print_table(columns, [_show_letter(letter, predictions) for letter in group])
 
 
-def advise_replay(code: str, stack_name: str) -> str:
-    """For an upload that was retried as often as it may be."""
+def list_advice(code: str | None, stack_name: str) -> list[str]:
+    """What to do about dead letters with this code. Those that were deferred have been retried as often as they may."""
+    entry = find_entry(code)
+    if entry.disposition == "reject":
+        return [entry.advice]
     replay = f"image-ingest failures replay --code {code}{format_stack_option(stack_name)}"
-    return f"It is not retried any more. Once the cause is gone: {replay}"
+    return [entry.advice, f"It is not retried any more. Once the cause is gone: {replay}"]
 
 
-def build_letters(letters: Sequence[DeadLetter], predictions: Mapping[str, Prediction]) -> dict[str, Any]:
+def build_letters(
+    letters: Sequence[DeadLetter], predictions: Mapping[str, Prediction], stack_name: str
+) -> dict[str, Any]:
     """The letters and their groups for other programs."""
     groups = [
-        {"code": code, "count": count, "meaning": find_entry(code).meaning, "advice": find_entry(code).advice}
+        {
+            "code": code,
+            "count": count,
+            "meaning": find_entry(code).meaning,
+            "advice": " ".join(list_advice(code, stack_name)),
+        }
         for code, count in Counter(letter.code for letter in letters).items()
     ]
     return {"groups": groups, "dead_letters": [build_letter(letter, predictions.get(letter.id)) for letter in letters]}

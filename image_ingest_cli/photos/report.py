@@ -11,7 +11,7 @@ from image_ingest.errors import CATALOGUE
 from image_ingest.target import Target
 from image_ingest_cli.aws.follow import FollowedUpload
 from image_ingest_cli.aws.transfer import Transfer
-from image_ingest_cli.diagnosis.letter_text import advise_replay
+from image_ingest_cli.diagnosis.letter_text import list_advice
 from image_ingest_cli.terminal.console import print_json, print_table, print_text
 from image_ingest_cli.terminal.options import format_stack_option
 from image_ingest_cli.terminal.records import describe_target
@@ -82,14 +82,11 @@ def _build_row(transfer: Transfer, followed: FollowedUpload | None, stack_name: 
 
 
 def _advise(code: str | None, target: Target, stack_name: str, *, is_waiting: bool) -> list[str]:
-    option = format_stack_option(stack_name)
+    if not is_waiting:
+        return list_advice(code, stack_name) if code in CATALOGUE else []
     advice = [CATALOGUE[code].advice] if code in CATALOGUE else []
-    if is_waiting:
-        explain = f"image-ingest explain {describe_target(target)}{option}"
-        return [*advice, f"It is retried automatically. Check again later: {explain}"]
-    if code in CATALOGUE and CATALOGUE[code].disposition == "defer":
-        return [*advice, advise_replay(code, stack_name)]
-    return advice
+    explain = f"image-ingest explain {describe_target(target)}{format_stack_option(stack_name)}"
+    return [*advice, f"It is retried automatically. Check again later: {explain}"]
 
 
 def _show_failure(row: dict[str, Any]) -> list[Any]:

@@ -197,7 +197,7 @@ def _raise_cause(problem: Deferred) -> None:
 
 
 def is_archived(head: Mapping[str, Any]) -> bool:
-    """Whether S3 cannot read the object that this is the head of, as it is in an archive and not restored."""
+    """Whether the object with this head is in an archive and not restored, so that S3 cannot read it."""
     in_archive = head.get("StorageClass") in _ARCHIVE_CLASSES or "ArchiveStatus" in head
     return in_archive and 'ongoing-request="false"' not in head.get("Restore", "")
 

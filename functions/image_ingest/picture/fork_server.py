@@ -29,9 +29,8 @@ from image_ingest.picture import seccomp
 SERVER_FD = 3
 OUT_OF_MEMORY = 87  # a child's exit status for a MemoryError
 FORK, WAIT, FORGET, LOAD = b"F", b"W", b"R", b"L"
-REQUEST = struct.Struct(
-    "!cQ"
-)  # FORK bytes to touch and two descriptors; WAIT, FORGET a process id; LOAD an order's bytes
+# With FORK go the bytes to touch and two descriptors, with WAIT and FORGET a process id, with LOAD an order's size.
+REQUEST = struct.Struct("!cQ")
 STATUS = struct.Struct("!q")  # the reply to WAIT, as of `os.waitpid`; no other request has a reply
 PROCESS_ID = struct.Struct("!Q")  # a child writes it first; if FORK fails, its socket is closed instead
 ORDER = struct.Struct("!QQQ")  # bytes of the order, bytes of memory, seconds of computing

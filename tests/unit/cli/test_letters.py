@@ -17,7 +17,7 @@ from image_ingest.upload import Removal, Upload
 from image_ingest_cli.aws.dead_letters import DeadLetter, await_move_task, replay_letters, start_move_task
 from image_ingest_cli.aws.stack import Stack
 from image_ingest_cli.commands.failures import replay_all
-from image_ingest_cli.diagnosis.letter_text import show_letters
+from image_ingest_cli.diagnosis.letter_text import build_letters, show_letters
 from image_ingest_cli.errors import CommandError
 
 UPLOAD, REMOVAL = Upload("b", "a.jpg"), Removal("b", "b.jpg")
@@ -129,6 +129,8 @@ def test_each_code_is_listed_with_its_meaning_and_advice(capsys: pytest.CaptureF
     replay = "image-ingest failures replay --code target.busy --stack trial"
     assert f"  → It is not retried any more. Once the cause is gone: {replay}\n" in printed
     assert printed.count("not retried any more") == 1
+    (group,) = build_letters([busy], {}, "trial")["groups"]
+    assert group["advice"].endswith(f"Once the cause is gone: {replay}")
 
 
 @pytest.mark.parametrize(
